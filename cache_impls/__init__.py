@@ -1,0 +1,1 @@
+"""The caches that Cachegate measures, behind one interface. Imports nothing of `harness`."""

@@ -1,0 +1,173 @@
+"""Dialects: real caches name the same things differently; `adapt` recognises them and says what it adapted.
+
+Where a cache already speaks the protocol its own bound methods are used, so adapting costs a timed
+operation nothing. The table of names is here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from cache_impls.protocol import COUNTERS, Capability
+
+CAPACITY_NAMES = ("max_entries", "maxsize", "max_size", "capacity", "maxlen")
+"""What factories call the bound on the number of entries, the first found wins."""
+
+_SHUTDOWN_NAMES = ("shutdown", "stop", "close", "aclose")
+_STATS_NAMES = ("get_stats", "get_detailed_metrics", "stats")
+_TTL_NAMES = ("ttl", "ttl_seconds", "expire", "expiry", "timeout", "ex")
+_STEPS = ("get", "set")
+
+Operation = Callable[..., Awaitable[Any]]
+
+
+class UnadaptableError(TypeError):
+    """The object lacks what every cache must have."""
+
+
+class Adapted:
+    """Any cache, as an `AsyncCache`: attributes are bound methods, its own wherever they fit."""
+
+    __slots__ = (
+        "capabilities",
+        "capacity",
+        "clear",
+        "delete",
+        "get",
+        "get_stats",
+        "initialize",
+        "native",
+        "notes",
+        "set",
+        "shutdown",
+        "size",
+    )
+
+    def __init__(self, native: object) -> None:
+        self.native = native
+        self.notes: list[str] = []
+        """What was adapted or is missing, one sentence each."""
+        self.capacity: Any = None
+        """The entry bound that the factory was given, where it takes one."""
+        self.capabilities = Capability(0)
+        for name in _STEPS:
+            if not callable(getattr(native, name, None)):
+                raise UnadaptableError(f"{type(native).__name__} has no {name}()")
+        self.get: Operation = self._operation("get")
+        self.set: Operation = self._set()
+        self.delete: Operation = self._optional(("delete", "remove"), Capability.DELETE)
+        self.clear: Operation = self._optional(("clear",), Capability.CLEAR)
+        self.size: Operation = self._optional(("size", "__len__"), Capability.SIZE)
+        self.get_stats: Callable[[], Mapping[str, Any]] = self._stats()
+        self.shutdown: Operation = self._shutdown()
+        self.initialize: Operation | None = None
+        if callable(getattr(native, "initialize", None)):
+            self.initialize = self._operation("initialize")
+            self._note("initialize() is called before the first use")
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def _operation(self, name: str) -> Operation:
+        method = getattr(self.native, name)
+        if _is_async(method):
+            return method  # type: ignore[no-any-return]  # checked: calling it gives an awaitable
+        self._note(f"{name}() is synchronous")
+
+        async def call(*args: Any) -> Any:
+            answer = method(*args)
+            return await answer if inspect.isawaitable(answer) else answer
+
+        return call
+
+    def _optional(self, names: tuple[str, ...], capability: Capability) -> Operation:
+        for name in names:
+            if callable(getattr(self.native, name, None)):
+                if name != names[0]:
+                    self._note(f"{names[0]}() is its {name}()")
+                self.capabilities |= capability
+                return self._operation(name)
+        self._note(f"it has no {names[0]}()")
+        return _missing(type(self.native).__name__, names[0])
+
+    def _set(self) -> Operation:
+        method = self._operation("set")
+        try:
+            parameters = list(inspect.signature(self.native.set).parameters.values())  # type: ignore[attr-defined]  # __init__ checked that it is there
+        except (TypeError, ValueError):
+            return method
+        third = parameters[2] if len(parameters) > 2 else None
+        named = next((p for p in parameters[2:] if p.name in _TTL_NAMES), None)
+        if named is None:
+            self._note("set() takes no ttl")
+
+            async def without_ttl(key: str, value: Any, _ttl: float | None = None) -> Any:
+                return await method(key, value)
+
+            return without_ttl
+        self.capabilities |= Capability.TTL
+        if named.name != "ttl":
+            self._note(f"ttl is its {named.name}")
+        as_timedelta = "timedelta" in str(named.annotation)
+        if named is third and named.kind is not named.KEYWORD_ONLY and not as_timedelta:
+            return method
+        if as_timedelta:
+            self._note("ttl is passed as a timedelta")
+
+        async def by_name(key: str, value: Any, ttl: float | None = None) -> Any:
+            if ttl is None:
+                return await method(key, value)
+            return await keyword(key, value, timedelta(seconds=ttl) if as_timedelta else ttl)
+
+        native_set, name = self.native.set, named.name  # type: ignore[attr-defined]  # as above
+
+        async def keyword(key: str, value: Any, ttl: Any) -> Any:
+            answer = native_set(key, value, **{name: ttl})
+            return await answer if inspect.isawaitable(answer) else answer
+
+        return by_name
+
+    def _stats(self) -> Callable[[], Mapping[str, Any]]:
+        for name in _STATS_NAMES:
+            method = getattr(self.native, name, None)
+            if callable(method) and not _is_async(method):
+                if name != _STATS_NAMES[0]:
+                    self._note(f"get_stats() is its {name}()")
+                self.capabilities |= Capability.STATS
+                return method  # type: ignore[no-any-return]  # a plugin's answer is checked where it is used
+        self._note("it publishes no counters")
+        return lambda: dict.fromkeys(COUNTERS, None)
+
+    def _shutdown(self) -> Operation:
+        for name in _SHUTDOWN_NAMES:
+            if callable(getattr(self.native, name, None)):
+                if name != _SHUTDOWN_NAMES[0]:
+                    self._note(f"shutdown() is its {name}()")
+                return self._operation(name)
+        self._note("it has no shutdown()")
+
+        async def nothing() -> None:
+            return None
+
+        return nothing
+
+
+def adapt(native: object) -> Adapted:
+    """native as an `AsyncCache`; what is already adapted stays. Raises UnadaptableError without get and set."""
+    return native if isinstance(native, Adapted) else Adapted(native)
+
+
+def _is_async(method: Any) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(
+        getattr(method, "__call__", None)  # noqa: B004  # not a test for callability: an object whose call is async
+    )
+
+
+def _missing(owner: str, name: str) -> Operation:
+    async def refuse(*args: Any) -> Any:
+        raise NotImplementedError(f"{owner} has no {name}()")
+
+    return refuse

@@ -1,0 +1,99 @@
+"""What a cache is: the interface, what a legal key, value and ttl are, and what may be promised.
+
+Rules:
+1. `get` answers `None` for a miss, so `None` is not a value.
+2. A refused call (`TypeError`, `ValueError`) changes nothing.
+3. A read that starts at or after the end of its `set` + ttl misses.
+4. Time is the running event loop's clock, never the wall clock.
+5. `shutdown` may be called twice; any other use after it raises `CacheClosedError`.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+COUNTERS = ("hits", "misses", "sets", "deletes", "evictions", "expirations")
+"""What `get_stats` counts at least.
+
+`hits` and `misses` add up to the reads; `sets` counts accepted writes; `deletes` counts the deletes
+that removed a live entry; `evictions` entries removed for room; `expirations` entries whose time ran out.
+"""
+
+
+class CacheClosedError(RuntimeError):
+    """The cache was used after its `shutdown`."""
+
+
+class Capability(enum.Flag):
+    """What a cache promises. It is judged by that, and what it lacks for a workload is skipped aloud."""
+
+    TTL = enum.auto()
+    """`set` takes a ttl of its own for each entry."""
+    DELETE = enum.auto()
+    CLEAR = enum.auto()
+    SIZE = enum.auto()
+    STATS = enum.auto()
+    """`get_stats` counts hits, misses, sets and deletes as `COUNTERS` says."""
+    CAPACITY = enum.auto()
+    """The factory takes a bound on the number of entries."""
+
+
+@runtime_checkable
+class AsyncCache(Protocol):
+    """A cache as the harness drives it; `registry.adapt` makes one of anything similar."""
+
+    async def get(self, key: str, /) -> Any | None:
+        """The live value of key, or None."""
+
+    async def set(self, key: str, value: Any, ttl: float | None = None, /) -> None:
+        """Store value for ttl seconds, or for the cache's own default where ttl is None."""
+
+    async def delete(self, key: str, /) -> bool:
+        """Remove key; True if it was live."""
+
+    async def clear(self) -> None:
+        """Remove every entry."""
+
+    async def size(self) -> int:
+        """The number of live entries."""
+
+    def get_stats(self) -> Mapping[str, Any]:
+        """Counters since the cache was made, at least `COUNTERS`."""
+
+    async def shutdown(self) -> None:
+        """Give back all tasks, timers and handles."""
+
+
+def check_key(key: object) -> None:
+    """Raise TypeError unless key is a str, ValueError if it is empty."""
+    if not isinstance(key, str):
+        raise TypeError(f"a key is a str, not {type(key).__name__}")
+    if not key:
+        raise ValueError("a key is not empty")
+
+
+def check_value(value: object) -> None:
+    """Raise ValueError for None, which means a miss."""
+    if value is None:
+        raise ValueError("None means a miss and cannot be stored")
+
+
+def check_ttl(ttl: object) -> None:
+    """Raise TypeError unless ttl is None or a number, ValueError unless it is finite seconds > 0."""
+    if ttl is None:
+        return
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float):
+        raise TypeError(f"a ttl is seconds as a number, not {type(ttl).__name__}")
+    if not math.isfinite(ttl) or ttl <= 0:
+        raise ValueError(f"a ttl is finite and > 0, not {ttl}")
+
+
+def check_bound(name: str, value: object, *, whole: bool = True) -> None:
+    """Raise TypeError or ValueError unless value is a number > 0 (an int where whole)."""
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise TypeError(f"{name} is {'an int' if whole else 'a number'}, not {type(value).__name__}")
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{name} must be > 0 and finite, not {value}")

@@ -1,0 +1,197 @@
+"""From a spec to a cache: `improved?num_shards=32`, `mypkg.mod:factory`, `path/to/file.py:factory?x=1`.
+
+Two steps, because they happen in two processes. `parse` turns a spec's text into a `Spec` without
+importing the cache; `Spec.build` imports it, calls its factory and adapts what comes out. Third-party
+caches register in the entry-point group `cachegate.caches`. A bad spec raises `SpecError`, which names
+the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from cache_impls.dialects import CAPACITY_NAMES, Adapted, UnadaptableError, adapt
+from cache_impls.protocol import Capability
+
+__all__ = ["BUILTIN", "Adapted", "Spec", "SpecError", "adapt", "known", "make", "parse"]
+
+ENTRY_POINT_GROUP = "cachegate.caches"
+
+BUILTIN: dict[str, tuple[str, str]] = {
+    "legacy": ("cache_impls.legacy:AsyncTTLCache", "the old cache: a lock a shard, eviction by scanning"),
+    "improved": ("cache_impls.improved:ImprovedAsyncCache", "the new cache: constant-time operations"),
+    "migration": ("cache_impls.migration:make_migration", "old and new behind the six migration stages"),
+    "null": ("cache_impls.null:NullCache", "forgets everything; measures the harness"),
+    "yardstick": ("cache_impls.yardstick:YardstickCache", "frozen; stored baselines are relative to it"),
+}
+"""Name -> (target, one line)."""
+
+
+class SpecError(ValueError):
+    """The spec is wrong: its name, its parameters, or its factory. The message is one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """One cache in one configuration, not yet imported."""
+
+    text: str
+    """As the user wrote it."""
+    target: str
+    """`module:attribute` or `file.py:attribute`."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, *, capacity: int | None = None) -> Adapted:
+        """Import the factory, call it and adapt the result.
+
+        capacity is passed as the entry bound where the factory takes one and the spec sets none. Raises
+        SpecError whatever goes wrong in the factory.
+        """
+        factory = _load(self.target)
+        parameters = dict(self.parameters)
+        bound = _bound_name(factory)
+        if bound is not None and capacity is not None:
+            parameters.setdefault(bound, capacity)
+        _check_parameters(self.text, factory, parameters)
+        try:
+            native = factory(**parameters)
+        except Exception as error:  # user code: whatever it raises means that the spec does not build
+            raise SpecError(f"{self.text!r} could not be built: {_one_line(error)}") from error
+        try:
+            adapted = adapt(native)
+        except UnadaptableError as error:
+            raise SpecError(f"{self.text!r} is no cache: {error}") from error
+        if bound is not None:
+            adapted.capabilities |= Capability.CAPACITY
+            adapted.capacity = parameters.get(bound)
+        return adapted
+
+
+def parse(text: str) -> Spec:
+    """The Spec that text names. Raises SpecError; imports no cache."""
+    name, _, query = text.partition("?")
+    parameters: dict[str, Any] = {}
+    for item in filter(None, query.split("&")):
+        key, equals, value = item.partition("=")
+        if not key or not equals:
+            raise SpecError(f"{text!r}: {item!r} is not a parameter; write name=value")
+        parameters[unquote(key)] = _scalar(unquote(value))
+    return Spec(text=text, target=_target(text, name), parameters=parameters)
+
+
+def make(text: str, *, capacity: int | None = None) -> Adapted:
+    """The adapted cache that text names. Raises SpecError."""
+    return parse(text).build(capacity=capacity)
+
+
+def known() -> dict[str, tuple[str, str]]:
+    """Every name a spec may start with -> (target, one line): ours and the installed entry points."""
+    from importlib.metadata import entry_points  # slow to import, and only names not ours need it
+
+    found = dict(BUILTIN)
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        distribution = point.dist.name if point.dist else "an entry point"
+        found.setdefault(point.name, (point.value, f"from {distribution}"))
+    return found
+
+
+def _target(text: str, name: str) -> str:
+    if name in BUILTIN:
+        return BUILTIN[name][0]
+    if "://" not in name and ":" in name:
+        module, _, attribute = name.rpartition(":")
+        if not attribute.isidentifier():
+            raise SpecError(f"{text!r}: {attribute!r} is not the name of a factory; write file.py:factory")
+        if module.endswith(".py") and not Path(module).is_file():
+            raise SpecError(f"{text!r}: there is no file {module}")
+        return f"{Path(module).resolve()}:{attribute}" if module.endswith(".py") else name
+    names = known()
+    if name in names:
+        return names[name][0]
+    nearest = get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(sorted(names))}"
+    raise SpecError(f"no cache {name!r}; {hint} (or write mypkg.mod:factory or file.py:factory)")
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module_name, _, attribute = target.rpartition(":")
+    try:
+        module = _load_file(module_name) if module_name.endswith(".py") else importlib.import_module(module_name)
+    except Exception as error:  # user code: whatever its import raises means that the spec does not load
+        raise SpecError(f"{module_name!r} could not be imported: {_one_line(error)}") from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+        nearest = get_close_matches(attribute, names, n=1, cutoff=0.5)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise SpecError(f"{module_name!r} has no factory {attribute!r}{hint}")
+    return factory  # type: ignore[no-any-return]  # callable() narrows Any to a callable, not to its answer
+
+
+def _load_file(path: str) -> Any:
+    """Import a file by its path, its folder importable as it is for a script."""
+    name = f"cachegate_user_{Path(path).stem}"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == path:
+        return sys.modules[name]
+    folder = str(Path(path).parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise ImportError(f"not a Python file: {path}")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def _bound_name(factory: Callable[..., Any]) -> str | None:
+    try:
+        names = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return None
+    return next((name for name in CAPACITY_NAMES if name in names), None)
+
+
+def _check_parameters(text: str, factory: Callable[..., Any], parameters: dict[str, Any]) -> None:
+    """Raise SpecError, with the real names, for a parameter that the factory does not take."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return  # a native callable that hides its signature: the call itself will tell
+    accepted = signature.parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+        for name in parameters:
+            if name not in accepted:
+                nearest = get_close_matches(name, accepted, n=1, cutoff=0.5)
+                hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+                real = ", ".join(accepted) or "none"
+                raise SpecError(f"{text!r}: no parameter {name!r}; {hint}it takes {real}")
+    try:
+        signature.bind(**parameters)
+    except TypeError as error:
+        raise SpecError(f"{text!r}: {error}") from error
+
+
+def _scalar(text: str) -> Any:
+    """A JSON scalar, else the text itself."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, list | dict) else value
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

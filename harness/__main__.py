@@ -1,0 +1,5 @@
+"""`python -m harness` is `cachegate`."""
+
+from harness.cli import main
+
+main()

@@ -1,0 +1,198 @@
+"""The documents that a run leaves: what `--json` writes, `compare` reads, and every report shows.
+
+They are the results themselves: nothing is printed that is not in one. Their JSON Schemas are published in
+`harness/schemas`; a test holds that they match. Base units throughout: seconds, nanoseconds, bytes, fractions.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.model import Severity, Verdict
+
+SCHEMA_VERSION = "1.0"
+"""Major.minor. A reader refuses another major."""
+
+
+class Document(BaseModel):
+    """Base of all: frozen, and nothing unknown is let in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WarningResult(Document):
+    """Something that qualifies the result, and what to do about it."""
+
+    message: str
+    remedy: str
+
+
+class Environment(Document):
+    """Where it ran."""
+
+    cachegate: str
+    python: str
+    implementation: str
+    system: str
+    machine: str
+    cpu_model: str
+    cpu_count: int
+    memory_bytes: int
+    governor: str | None
+    numpy: str
+
+
+class Disturbance(Document):
+    """What else the machine did meanwhile."""
+
+    other_cpu: float
+    """Cores kept busy by other processes, on average."""
+    stolen_cpu: float
+    """Cores taken by the hypervisor, on average."""
+    frequency_low_hz: float | None
+    frequency_high_hz: float | None
+    pinned: bool
+    """Whether trials were held to one processor each."""
+
+
+class ArmResult(Document):
+    """One cache in one configuration, as it was measured."""
+
+    role: Literal["baseline", "candidate"]
+    spec: str
+    target: str
+    parameters: dict[str, Any]
+    capacities: dict[str, int | None]
+    """Entry bound by workload; None where the cache takes none."""
+    adapted: tuple[str, ...]
+    """What the registry adapted, in words."""
+    ttl_exercised: bool
+
+
+class WorkloadResult(Document):
+    """What was asked."""
+
+    name: str
+    title: str
+    digest: str
+    capacity: int
+    preload: int
+    warmup: int
+    requests: int
+    """Measured requests a trial."""
+    batch: int
+    seconds: float
+    """Workload time that a trial spans."""
+    look_aside: bool
+    concurrency: int
+
+
+Share = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class MetricResult(Document):
+    """One metric on one workload. change, low and high are fractions worse: positive is worse."""
+
+    name: str
+    workload: str
+    unit: str
+    better: Literal["lower", "higher"]
+    baseline: float | None
+    candidate: float | None
+    change: Share | None
+    low: Share | None
+    high: Share | None
+    confidence: float
+    margin: float | None
+    """None: reported, not judged."""
+    verdict: Verdict | None
+    severity: Severity | None
+    pairs: int
+    differences: tuple[float, ...]
+    """The evidence: how much worse the candidate of each pair was, on the scale that the rule judges."""
+
+
+class IncidentResult(Document):
+    """An error, a wrong answer, a counter that disagrees, or a crash."""
+
+    role: Literal["baseline", "candidate"]
+    kind: Literal["wrong answer", "error", "counter", "crash"]
+    workload: str
+    count: int
+    example: str
+    severity: Severity
+
+
+class SkippedResult(Document):
+    """A workload that was not run, and why."""
+
+    workload: str
+    reason: str
+
+
+class _Judged(Document):
+    schema_version: str = SCHEMA_VERSION
+    verdict: Verdict
+    reason: str
+    exit_code: int
+    seed: int
+    elapsed_seconds: float
+    environment: Environment
+    arms: tuple[ArmResult, ...]
+    workloads: tuple[WorkloadResult, ...]
+    metrics: tuple[MetricResult, ...]
+    reported: tuple[MetricResult, ...]
+    incidents: tuple[IncidentResult, ...]
+    skipped: tuple[SkippedResult, ...]
+    warnings: tuple[WarningResult, ...]
+
+
+class GateDocument(_Judged):
+    """What `cachegate gate` decided."""
+
+    kind: Literal["gate"] = "gate"
+    mode: Literal["pairs", "precise"]
+    budget_seconds: float
+    disturbance: Disturbance
+    harness_ns: dict[str, float]
+    """The harness's own cost an operation, by workload: taken off both arms' times."""
+    start_seconds: float | None
+    """Median time from the start of a trial process to its first operation."""
+
+
+class CompareDocument(_Judged):
+    """What `cachegate compare` decided of two stored baselines."""
+
+    kind: Literal["compare"] = "compare"
+    mismatches: tuple[str, ...]
+
+
+class StoredMetric(Document):
+    """One metric of a stored baseline: its value, and each pair's log ratio (or points) to the yardstick."""
+
+    name: str
+    workload: str
+    unit: str
+    better: Literal["lower", "higher"]
+    value: float
+    yardstick: float
+    differences: tuple[float, ...]
+
+
+class BaselineDocument(Document):
+    """A stored result of one arm, to be compared with another later."""
+
+    kind: Literal["baseline"] = "baseline"
+    schema_version: str = SCHEMA_VERSION
+    created: str
+    seed: int
+    elapsed_seconds: float
+    environment: Environment
+    disturbance: Disturbance
+    arm: ArmResult
+    yardstick_version: int
+    workloads: tuple[WorkloadResult, ...]
+    metrics: tuple[StoredMetric, ...]
+    warnings: tuple[WarningResult, ...]

@@ -1,0 +1,27 @@
+"""Every error that ends a run, and the exit code that it ends with. Anything else uncaught is exit code 3."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CachegateError(Exception):
+    """A run that cannot go on. The message is one line and says what to do."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class UsageError(CachegateError):
+    """The request is wrong: a name, a number, a file (exit code 4)."""
+
+    exit_code = 4
+
+
+class NothingMeasuredError(CachegateError):
+    """The baseline could not be measured, so there is nothing to compare with (exit code 5)."""
+
+    exit_code = 5
+
+
+class HarnessError(CachegateError):
+    """Our own fault (exit code 3)."""

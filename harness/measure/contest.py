@@ -1,0 +1,233 @@
+"""A contest: two arms on some workloads, made ready, tried out, and measured a pair at a time.
+
+It measures and keeps count; it decides nothing. `session` asks it for pairs for as long as it wants them.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from cache_impls.protocol import Capability
+from harness.documents import ArmResult, SkippedResult, WorkloadResult
+from harness.errors import UsageError
+from harness.measure import workload as workloads
+from harness.measure.environment import Watch, processors
+from harness.measure.generate import draw
+from harness.measure.pairs import BATCH, BATCHES, ROUNDS, WARM_BATCHES, Bench, Incident, Mode, Pair
+from harness.measure.requests import DELETE, Requests
+from harness.measure.trial import ArmSample
+from harness.model import Arm, Notice
+
+Say = Callable[[str], None]
+
+MEMORY = "memory"
+_REQUESTS = BATCH * (WARM_BATCHES + BATCHES + ROUNDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a contest is held."""
+
+    workloads: tuple[str, ...]
+    seed: int
+    capacity: int | None = None
+    """Overrides every workload's own."""
+    concurrency: int = 1
+    mode: Mode = "pairs"
+    limit_seconds: float = 30.0
+    """How long a cache may take for a turn before it counts as hung."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """An incident, and on which workload."""
+
+    workload: str
+    incident: Incident
+
+
+class Contest:
+    """Two arms on some workloads. A context manager: the files of requests live while it is open."""
+
+    def __init__(self, baseline: Arm, candidate: Arm, options: Options, say: Say) -> None:
+        self.arms = (baseline, candidate)
+        self.options = options
+        self.findings: list[Finding] = []
+        self.skipped: list[SkippedResult] = []
+        self.harness_ns: dict[str, list[float]] = {}
+        self.start_seconds: list[float] = []
+        self.benches: dict[str, Bench] = {}
+        self.not_applicable: dict[str, frozenset[str]] = {}
+        """By workload, the metrics that it cannot show."""
+        self._say = say
+        self._rng = random.Random(options.seed)
+        self._samples: dict[str, tuple[ArmSample, ...]] = {}
+        self._began = time.monotonic()
+        self._processors = processors()
+        self.watch = Watch()
+
+    def __enter__(self) -> Contest:
+        self._folder = tempfile.TemporaryDirectory(prefix="cachegate-")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the contest was made."""
+        return time.monotonic() - self._began
+
+    @property
+    def pinned(self) -> bool:
+        """Whether trials are held to a processor."""
+        return bool(self._processors)
+
+    def prepare(self) -> None:
+        """Draw the requests, try both arms on each workload, and set aside what an arm cannot do.
+
+        Stops at the first incident. Raises UsageError for a spec or workload that is wrong.
+        """
+        drawn = [draw(workloads.parse(name), _REQUESTS, self.options.capacity) for name in self._unique_names()]
+        for number, requests in enumerate(drawn):
+            if requests.measurable < WARM_BATCHES + BATCHES + ROUNDS:
+                raise UsageError(
+                    f"workload {requests.name!r} leaves {requests.measurable} requests to measure; "
+                    f"at least {WARM_BATCHES + BATCHES + ROUNDS} are needed"
+                )
+            self._say(f"trying {self.arms[0].spec.text} and {self.arms[1].spec.text} on {requests.name}")
+            file = Path(self._folder.name) / f"requests-{number}"
+            requests.write(file)
+            bench = Bench(
+                requests,
+                file,
+                self.arms[0].spec,
+                self.arms[1].spec,
+                mode=self.options.mode,
+                concurrency=self.options.concurrency,
+                processors=self._processors,
+                limit_seconds=self.options.limit_seconds,
+            )
+            pair = bench.pilot(self._rng)
+            reason = self._lacking(requests, pair.samples)
+            if reason is not None:
+                self.skipped.append(SkippedResult(workload=requests.name, reason=reason))
+                continue
+            self.benches[requests.name] = bench
+            self.not_applicable[requests.name] = frozenset({"hit_ratio"} - pair.values.keys())
+            self._note(requests.name, pair)
+            if self.findings:
+                return
+
+    def time_pair(self, name: str) -> Pair:
+        """One pair of timed trials on workload name."""
+        return self._note(name, self.benches[name].time_pair(self._rng))
+
+    def memory_pair(self, name: str) -> Pair:
+        """One pair of filled caches on workload name."""
+        return self._note(name, self.benches[name].memory_pair(self._rng))
+
+    def arm_results(self) -> tuple[ArmResult, ...]:
+        """Both arms as they were measured."""
+        results = []
+        for position, arm in enumerate(self.arms):
+            samples = {name: samples[position] for name, samples in self._samples.items() if len(samples) > position}
+            notes = dict.fromkeys(note for sample in samples.values() for note in sample.notes)
+            capacities = {name: _entry_bound(sample) for name, sample in samples.items()}
+            results.append(
+                ArmResult(
+                    role=arm.role.value,
+                    spec=arm.spec.text,
+                    target=arm.spec.target,
+                    parameters=arm.spec.parameters,
+                    capacities=capacities,
+                    adapted=tuple(notes),
+                    ttl_exercised=all(sample.ttl_exercised for sample in samples.values()),
+                )
+            )
+        return tuple(results)
+
+    def workload_results(self) -> tuple[WorkloadResult, ...]:
+        """What was asked."""
+        results = []
+        for name, bench in self.benches.items():
+            requests = bench.requests
+            results.append(
+                WorkloadResult(
+                    name=name,
+                    title=workloads.parse(name).title,
+                    digest=requests.digest(),
+                    capacity=requests.capacity,
+                    preload=requests.preload,
+                    warmup=requests.warmup,
+                    requests=bench.measured_requests,
+                    batch=bench.batch,
+                    seconds=requests.seconds,
+                    look_aside=requests.look_aside,
+                    concurrency=self.options.concurrency,
+                )
+            )
+        return tuple(results)
+
+    def notices(self) -> list[Notice]:
+        """What qualifies the result, from what the trials told."""
+        found = []
+        for arm in self.arm_results():
+            if self._samples and not arm.ttl_exercised:
+                found.append(
+                    Notice(
+                        message=f"{arm.spec}: ttl not exercised (its clock is not the event loop's)",
+                        remedy="make it read the loop's time or time.monotonic to have expiry measured",
+                    )
+                )
+            unbounded = [name for name, bound in arm.capacities.items() if bound is None]
+            if unbounded:
+                found.append(
+                    Notice(
+                        message=f"{arm.spec} takes no entry bound, so it kept all of {', '.join(unbounded)}",
+                        remedy="give its factory a max_entries parameter to compare at one capacity",
+                    )
+                )
+        return found
+
+    def _note(self, name: str, pair: Pair) -> Pair:
+        self.findings += [Finding(workload=name, incident=incident) for incident in pair.incidents]
+        self.start_seconds += pair.start_seconds
+        if pair.harness_ns is not None:
+            self.harness_ns.setdefault(name, []).append(pair.harness_ns)
+        if pair.samples:
+            self._samples[name] = pair.samples
+        self.watch.sample()
+        return pair
+
+    def median_harness_ns(self) -> dict[str, float]:
+        """The harness's own cost an operation, by workload."""
+        return {name: float(np.median(costs)) for name, costs in self.harness_ns.items()}
+
+    def _lacking(self, requests: Requests, samples: Sequence[ArmSample]) -> str | None:
+        """Why this workload cannot be run on both arms, or None."""
+        needed = {Capability.DELETE.name: bool((requests.op == DELETE).any())}
+        needed[Capability.TTL.name] = bool(requests.ttl_ms.any())
+        for arm, sample in zip(self.arms, samples, strict=False):
+            for capability, wanted in needed.items():
+                if wanted and capability not in sample.capabilities:
+                    what = {"DELETE": "delete()", "TTL": "a ttl in set()"}[capability or ""]
+                    return f"{arm.spec.text} has no {what}, which this workload asks for"
+        return None
+
+    def _unique_names(self) -> list[str]:
+        return list(dict.fromkeys(self.options.workloads))
+
+
+def _entry_bound(sample: ArmSample) -> int | None:
+    return sample.capacity if isinstance(sample.capacity, int) else None

@@ -1,0 +1,305 @@
+"""The in-process driver: batches of requests through one cache, timed.
+
+Runs in the trial child. A *batch* is timed as a whole; a *slice* of it shares one instant of workload time.
+Before a batch everything that it needs is made (fresh keys, tagged values); after it every answer is
+judged. Between the two clock readings there is only the loop of `_serve`, which `null` trials measure.
+
+Background work of the cache (its tasks and due timers) runs at the start of a slice, inside the batch.
+With several clients they share one iterator of requests, so they interleave wherever the cache suspends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from array import array
+from collections.abc import Iterator
+from itertools import pairwise
+from time import perf_counter_ns, process_time_ns
+from typing import Any
+
+from cache_impls.dialects import Adapted
+from harness.clock import WorkloadClock
+from harness.measure.loop import WorkloadLoop
+from harness.measure.stream import Stream
+from harness.measure.truth import NEVER, Truth
+from harness.measure.values import fill_up, head_of
+
+SLICE = 256
+"""Requests that share one instant of workload time; with several clients it is the whole batch."""
+
+MAX_ERRORS = 200
+"""Errors of the cache after which a trial ends: more say nothing new and cost time."""
+
+FAILED = object()
+"""Stands for the answer of an operation that raised."""
+
+_KIND = (None, True, False)  # by operation code: get, set, delete; a test for None is the cheapest
+
+Request = tuple[int, str, bool | None]
+
+
+class TooManyErrorsError(Exception):
+    """The cache failed MAX_ERRORS operations."""
+
+
+class Batch:
+    """The requests [start, stop), made ready, and what came of them."""
+
+    __slots__ = (
+        "clocks",
+        "fill_ns",
+        "fills",
+        "heads",
+        "key_ids",
+        "keys",
+        "kinds",
+        "out",
+        "sizes",
+        "slices",
+        "stop",
+        "ttls",
+        "ttls_ms",
+        "values",
+    )
+
+    def __init__(self, stream: Stream, start: int, stop: int, slice_length: int) -> None:
+        count = stop - start
+        self.keys = stream.keys(start, stop)
+        self.key_ids = stream.column("key", start, stop)
+        self.kinds = [_KIND[code] for code in stream.column("op", start, stop)]
+        self.sizes = stream.column("size", start, stop)
+        self.ttls_ms = stream.column("ttl_ms", start, stop)
+        self.ttls = [ttl / 1000 if ttl else None for ttl in self.ttls_ms]
+        # Look-aside fills need a value for every get; else only sets do.
+        self.heads = [
+            head_of(start + i, key) if kind or (kind is None and stream.look_aside) else ""
+            for i, (key, kind) in enumerate(zip(self.keys, self.kinds, strict=True))
+        ]
+        self.values: list[str | None] = [
+            fill_up(head, size) if head else None for head, size in zip(self.heads, self.sizes, strict=True)
+        ]
+        self.out: list[Any] = [None] * count
+        self.fill_ns = 0
+        self.fills = 0
+        self.clocks: list[int] = []
+        """Workload time at the start and the end of each slice: they differ if the cache slept."""
+        times = stream.column("time_ns", start, stop)
+        edges = [*range(0, count, max(1, slice_length)), count]
+        self.slices = [
+            (times[a], a, b, zip(range(a, b), self.keys[a:b], self.kinds[a:b], strict=True)) for a, b in pairwise(edges)
+        ]
+
+
+class Driver:
+    """One cache under the requests of one stream, with what was measured and judged so far."""
+
+    def __init__(
+        self,
+        cache: Adapted,
+        stream: Stream,
+        loop: WorkloadLoop,
+        clock: WorkloadClock,
+        *,
+        concurrency: int = 1,
+        look_aside: bool | None = None,
+    ) -> None:
+        self.cache = cache
+        self.truth = Truth()
+        self.batch_ns = array("q")
+        self.batch_cpu_ns = array("q")
+        self.fill_ns = array("q")
+        self.operation_ns = array("q")
+        """Nanoseconds of single operations, from the tail batches."""
+        self.counts = dict.fromkeys(("gets", "hits", "sets", "deletes", "fills", "errors"), 0)
+        self.measured_gets = self.measured_hits = self.measured_fills = 0
+        self.errors: list[str] = []
+        self._stream = stream
+        self._loop = loop
+        self._clock = clock
+        self._concurrency = concurrency
+        self._fill = stream.look_aside if look_aside is None else look_aside
+
+    async def drive(self, start: int, stop: int, *, step: int) -> None:
+        """Run requests [start, stop) step at a time, judged but not measured."""
+        for first in range(start, stop, step):
+            batch = self._prepare(first, min(first + step, stop))
+            await self._run(batch)
+            self._judge(batch)
+
+    async def measure(self, start: int, stop: int) -> None:
+        """Run requests [start, stop) as one measured batch."""
+        batch = self._prepare(start, stop)
+        gc.enable()
+        cpu_ns = process_time_ns()
+        began_ns = perf_counter_ns()
+        await self._run(batch)
+        ended_ns = perf_counter_ns()
+        cpu_ns = process_time_ns() - cpu_ns
+        gc.disable()
+        self.batch_ns.append(ended_ns - began_ns)
+        self.batch_cpu_ns.append(cpu_ns)
+        self.fill_ns.append(batch.fill_ns)
+        before = (self.counts["gets"], self.counts["hits"])
+        self._judge(batch)
+        self.measured_gets += self.counts["gets"] - before[0]
+        self.measured_hits += self.counts["hits"] - before[1]
+        self.measured_fills += batch.fills
+
+    async def measure_single(self, start: int, stop: int) -> None:
+        """Run requests [start, stop) with each operation timed by itself."""
+        batch = self._prepare(start, stop)
+        gc.enable()
+        await self._run(batch, single=True)
+        gc.disable()
+        self._judge(batch)
+
+    def _prepare(self, start: int, stop: int) -> Batch:
+        return Batch(self._stream, start, stop, SLICE if self._concurrency == 1 else stop - start)
+
+    async def _run(self, batch: Batch, *, single: bool = False) -> None:
+        serve = self._serve_single if single else self._serve
+        for time_ns, _first, _end, requests in batch.slices:
+            self._clock.advance_to(time_ns)
+            batch.clocks.append(self._clock.now_ns)
+            if self._loop.has_work():
+                # Twice: a timer found due in a turn of the loop runs behind the driver's own wake-up.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            if self._concurrency == 1:
+                await serve(batch, requests)
+            else:
+                await asyncio.gather(*(serve(batch, requests) for _ in range(self._concurrency)))
+            batch.clocks.append(self._clock.now_ns)
+
+    async def _serve(self, batch: Batch, requests: Iterator[Request]) -> None:
+        """The timed loop."""
+        get, set_, delete = self.cache.get, self.cache.set, self.cache.delete
+        out, values, ttls = batch.out, batch.values, batch.ttls
+        fill = self._fill
+        index, key = -1, ""
+        while True:
+            try:
+                for index, key, kind in requests:
+                    if kind is None:
+                        out[index] = found = await get(key)
+                        if found is None and fill:
+                            began_ns = perf_counter_ns()
+                            await set_(key, values[index], ttls[index])
+                            batch.fill_ns += perf_counter_ns() - began_ns
+                            batch.fills += 1
+                    elif kind:
+                        await set_(key, values[index], ttls[index])
+                    else:
+                        out[index] = await delete(key)
+                return
+            except Exception as error:  # the cache's: counted, and one is a ROLLBACK
+                self._failed(batch, index, key, error)
+
+    async def _serve_single(self, batch: Batch, requests: Iterator[Request]) -> None:
+        """`_serve` with a clock around every operation; a fill is no operation."""
+        get, set_, delete = self.cache.get, self.cache.set, self.cache.delete
+        out, values, ttls = batch.out, batch.values, batch.ttls
+        fill = self._fill
+        record = self.operation_ns.append
+        index, key = -1, ""
+        while True:
+            try:
+                for index, key, kind in requests:
+                    began_ns = perf_counter_ns()
+                    if kind is None:
+                        found = await get(key)
+                        record(perf_counter_ns() - began_ns)
+                        out[index] = found
+                        if found is None and fill:
+                            await set_(key, values[index], ttls[index])
+                            batch.fills += 1
+                    elif kind:
+                        await set_(key, values[index], ttls[index])
+                        record(perf_counter_ns() - began_ns)
+                    else:
+                        out[index] = await delete(key)
+                        record(perf_counter_ns() - began_ns)
+                return
+            except Exception as error:  # as above
+                self._failed(batch, index, key, error)
+
+    def _failed(self, batch: Batch, index: int, key: str, error: Exception) -> None:
+        batch.out[index] = FAILED
+        self.counts["errors"] += 1
+        if len(self.errors) < 3:
+            operation = {None: "get", True: "set", False: "delete"}[batch.kinds[index]]
+            text = " ".join(str(error).split())
+            self.errors.append(f"{operation}({key!r}) raised {type(error).__name__}: {text}")
+        if self.counts["errors"] >= MAX_ERRORS:
+            raise TooManyErrorsError(self.errors[0])
+
+    def _judge(self, batch: Batch) -> None:
+        if self._concurrency == 1:
+            self._judge_in_order(batch)
+        else:
+            self._judge_overlapping(batch)
+        self.counts["fills"] += batch.fills
+
+    def _judge_in_order(self, batch: Batch) -> None:
+        truth, counts, fill = self.truth, self.counts, self._fill
+        key_ids, kinds, out, heads = batch.key_ids, batch.kinds, batch.out, batch.heads
+        gets = hits = sets = 0
+        for slice_number, (_time_ns, first, end, _requests) in enumerate(batch.slices):
+            now_ns, end_ns = batch.clocks[2 * slice_number : 2 * slice_number + 2]
+            for i in range(first, end):
+                key, kind, answer = key_ids[i], kinds[i], out[i]
+                if answer is FAILED:
+                    truth.unknown(key)
+                    continue
+                if kind is None:
+                    gets += 1
+                    if answer is not None:
+                        hits += 1
+                        truth.check(key, batch.keys[i], answer, now_ns)
+                        continue
+                    if not fill:
+                        continue
+                elif kind is False:
+                    truth.check_delete(key, batch.keys[i], answer)
+                    counts["deletes"] += bool(answer)
+                    truth.deleted(key)
+                    continue
+                else:
+                    sets += 1
+                truth.wrote(key, (heads[i], batch.sizes[i], _deadline_ns(end_ns, batch.ttls_ms[i])))
+        counts["gets"] += gets
+        counts["hits"] += hits
+        counts["sets"] += sets
+
+    def _judge_overlapping(self, batch: Batch) -> None:
+        truth, counts = self.truth, self.counts
+        start_ns, end_ns = batch.clocks
+        written: dict[int, list[tuple[str, int, int]]] = {}
+        deleted: set[int] = set()
+        for i, (key, kind, answer) in enumerate(zip(batch.key_ids, batch.kinds, batch.out, strict=True)):
+            if answer is FAILED:
+                truth.unknown(key)
+            elif kind is False:
+                counts["deletes"] += bool(answer)
+                deleted.add(key)
+            elif kind or (answer is None and self._fill):
+                counts["gets"] += kind is None
+                counts["sets"] += kind is True
+                write = (batch.heads[i], batch.sizes[i], _deadline_ns(end_ns, batch.ttls_ms[i]))
+                written.setdefault(key, []).append(write)
+                truth.may_have_written(key, write)
+            else:
+                counts["gets"] += 1
+        for key, name, kind, answer in zip(batch.key_ids, batch.keys, batch.kinds, batch.out, strict=True):
+            if kind is None and answer is not None and answer is not FAILED:
+                counts["hits"] += 1
+                truth.check(key, name, answer, start_ns)
+        for key in written.keys() | deleted:
+            truth.deleted(key)
+            for write in written.get(key, ()):
+                truth.may_have_written(key, write)
+
+
+def _deadline_ns(set_ns: int, ttl_ms: int) -> int:
+    return set_ns + ttl_ms * 1_000_000 if ttl_ms else NEVER

@@ -1,0 +1,280 @@
+"""Pairs: one trial of each arm, side by side, as the metrics' values.
+
+`Bench` holds one workload on two arms and makes a pair when asked. The order of turns, the hash seed and the
+processor of each pair come from the run's seed. A `null` trial takes turns in every pair; what it costs an
+operation is the harness's own cost, and is taken off both arms.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from cache_impls.registry import Spec, parse
+from harness.measure.requests import Requests
+from harness.measure.ring import TrialDiedError, run_ring
+from harness.measure.trial import ArmSample, Job, Trial
+from harness.model import Role
+
+WARM_BATCHES = 15
+ROUNDS = 10
+BATCHES = 80
+BATCH = 500
+"""Requests a batch, unless the caches are so slow that a batch would take longer than `BATCH_SECONDS`."""
+BATCH_SECONDS = 0.005
+MIN_BATCH = 20
+ENTRIES = 20_000
+"""Entries in a memory trial, whatever the workload's capacity. With 2,048 small ones the memory that a fresh
+interpreter already holds for reuse hid a third of the bytes an entry; with 20,000 it is a few in a hundred."""
+
+_FLOOR = 1.0
+"""Least value of a time (ns) or size (B): a ratio needs a positive number, and less is below what shows."""
+
+_FULL = (WARM_BATCHES, ROUNDS, BATCHES)
+_QUICK = (2, 2, 8)
+
+Mode = Literal["pairs", "precise"]
+IncidentKind = Literal["wrong answer", "error", "counter", "crash"]
+Values = dict[str, tuple[float, float]]
+"""By metric: the baseline's value and the candidate's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """An error, a wrong answer, a disagreeing counter or a crash of one arm."""
+
+    role: Role
+    kind: IncidentKind
+    count: int
+    operations: int
+    """Out of how many."""
+    example: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """What one pair of trials showed; values only where both arms gave one."""
+
+    values: Values = field(default_factory=dict)
+    incidents: tuple[Incident, ...] = ()
+    harness_ns: float | None = None
+    start_seconds: tuple[float, ...] = ()
+    samples: tuple[ArmSample, ...] = ()
+    """One of the baseline, one of the candidate."""
+
+
+class Bench:
+    """One workload on two arms. `requests_file` holds the written requests."""
+
+    def __init__(
+        self,
+        requests: Requests,
+        requests_file: Path,
+        baseline: Spec,
+        candidate: Spec,
+        *,
+        mode: Mode = "pairs",
+        concurrency: int = 1,
+        processors: list[int] | None = None,
+        limit_seconds: float = 30.0,
+    ) -> None:
+        self.requests = requests
+        self.batch = min(BATCH, requests.measurable // (WARM_BATCHES + BATCHES + ROUNDS))
+        self._file = requests_file
+        self._specs = (baseline, candidate)
+        self._null = parse("null")
+        self._mode = mode
+        self._concurrency = concurrency
+        self._processors = processors or []
+        self._limit_seconds = limit_seconds
+
+    @property
+    def measured_requests(self) -> int:
+        """Requests that a trial measures: in timed batches and in those timed singly."""
+        return self.batch * (BATCHES + ROUNDS)
+
+    def pilot(self, rng: random.Random) -> Pair:
+        """A short pair: shows whether the caches work at all, and fits the batch to their speed."""
+        pair = self._pair(rng, quick=True)
+        if pair.values:
+            slowest_ns = max(pair.values["operation_time"])
+            self.batch = max(MIN_BATCH, min(self.batch, int(BATCH_SECONDS * 1e9 / slowest_ns)))
+        return pair
+
+    def time_pair(self, rng: random.Random) -> Pair:
+        """One pair of timed trials."""
+        return self._pair(rng, quick=False)
+
+    def memory_pair(self, rng: random.Random) -> Pair:
+        """One pair of filled caches, weighed: bytes an entry."""
+        hash_seed = _hash_seed(rng)
+        jobs = [
+            Job(
+                kind="memory",
+                specs=(spec,),
+                requests=self._file,
+                capacity=max(self.requests.capacity, ENTRIES),
+                hash_seed=hash_seed,
+                entries=ENTRIES,
+                key_format=self.requests.key_format,
+                limit_seconds=self._limit_seconds,
+            )
+            for spec in self._specs
+        ]
+        try:
+            baseline, candidate = run_ring(jobs)
+        except TrialDiedError as error:
+            return Pair(incidents=(_crash(_ROLES[error.member], error),))
+        if baseline is None or candidate is None:
+            return Pair()
+        sizes = [max(_FLOOR, (t.filled_bytes - t.empty_bytes) / ENTRIES) for t in (baseline, candidate)]
+        return Pair(values={"memory": (sizes[0], sizes[1])})
+
+    def _pair(self, rng: random.Random, *, quick: bool) -> Pair:
+        members = self._members()
+        hash_seed, order_seed = _hash_seed(rng), rng.getrandbits(32)
+        cpu = rng.choice(self._processors) if self._processors else None
+        warm_batches, rounds, batches = _QUICK if quick else _FULL
+        jobs = [
+            Job(
+                kind="time",
+                specs=specs,
+                measured=measured,
+                requests=self._file,
+                capacity=self.requests.capacity,
+                hash_seed=hash_seed,
+                order_seed=order_seed,
+                batch=self.batch,
+                concurrency=self._concurrency,
+                # A null that filled would charge the fills to the harness.
+                look_aside=None if roles else False,
+                cpu=cpu,
+                limit_seconds=self._limit_seconds,
+                warm_batches=warm_batches,
+                rounds=rounds,
+                batches=batches,
+            )
+            for specs, measured, roles in members
+        ]
+        try:
+            trials = run_ring(jobs)
+        except TrialDiedError as error:
+            roles = members[error.member][2] or (Role.BASELINE,)
+            # Both arms share a process in precise mode: the candidate is the one under suspicion.
+            return Pair(incidents=(_crash(roles[-1], error),))
+        return self._read(trials, [roles for _, _, roles in members])
+
+    def _members(self) -> list[tuple[tuple[Spec, ...], tuple[bool, ...], tuple[Role, ...]]]:
+        """The processes of a pair: specs, which are measured, and whose they are; the last is the null trial."""
+        baseline, candidate = self._specs
+        null: tuple[tuple[Spec, ...], tuple[bool, ...], tuple[Role, ...]] = ((self._null,), (True,), ())
+        if self._mode == "pairs":
+            return [
+                ((baseline,), (True,), (Role.BASELINE,)),
+                ((candidate,), (True,), (Role.CANDIDATE,)),
+                null,
+            ]
+        # A decoy is filled first, because whoever is filled first is slower; then both orders.
+        measured = (False, True, True)
+        return [
+            ((baseline, baseline, candidate), measured, (Role.BASELINE, Role.CANDIDATE)),
+            ((baseline, candidate, baseline), measured, (Role.CANDIDATE, Role.BASELINE)),
+            null,
+        ]
+
+    def _read(self, trials: list[Trial | None], roles: list[tuple[Role, ...]]) -> Pair:
+        of_role: dict[Role, list[ArmSample]] = {Role.BASELINE: [], Role.CANDIDATE: []}
+        incidents: list[Incident] = []
+        for trial, members in zip(trials, roles, strict=True):
+            if trial is None:
+                continue
+            for role, sample in zip(members, trial.arms[-len(members) :] if members else (), strict=True):
+                of_role[role].append(sample)
+                incidents += _incidents(role, sample)
+        starts = tuple(trial.start_seconds for trial in trials if trial is not None)
+        if any(trial is None or trial.gave_up for trial in trials):
+            return Pair(incidents=tuple(incidents), start_seconds=starts)
+        null = trials[-1]
+        assert null is not None  # just excluded
+        harness = measurements(null.arms[0], self._concurrency)
+        costs = {name: harness[name] for name in ("operation_time", "cpu_time")}
+        values: Values = {}
+        per_role = {
+            role: [measurements(sample, self._concurrency, costs) for sample in samples]
+            for role, samples in of_role.items()
+        }
+        for name in per_role[Role.BASELINE][0]:
+            sides = [[found[name] for found in per_role[role] if name in found] for role in _ROLES]
+            if all(len(side) == len(per_role[Role.BASELINE]) for side in sides):
+                values[name] = (_middle(name, sides[0]), _middle(name, sides[1]))
+        return Pair(
+            values=values,
+            incidents=tuple(incidents),
+            harness_ns=costs["operation_time"],
+            start_seconds=starts,
+            samples=(of_role[Role.BASELINE][0], of_role[Role.CANDIDATE][0]),
+        )
+
+
+_ROLES = (Role.BASELINE, Role.CANDIDATE)
+
+
+def measurements(sample: ArmSample, concurrency: int, harness: dict[str, float] | None = None) -> dict[str, float]:
+    """The metrics of one trial: nanoseconds an operation net of harness, and ratios.
+
+    With one client, look-aside fills are timed apart; several clients' fills overlap with operations and stay
+    in. A metric that the trial cannot show (no gets, no fills) is left out.
+    """
+    costs = harness or {}
+    fills_ns = sample.fill_ns if concurrency == 1 else np.zeros_like(sample.fill_ns)
+    batch_ns = (sample.batch_ns - fills_ns) / sample.batch
+    operation_cost = costs.get("operation_time", 0.0)
+    operations = sample.batch * len(sample.batch_ns)
+    found = {
+        "operation_time": float(np.quantile(batch_ns, 0.1)) - operation_cost,
+        "cpu_time": float(sample.batch_cpu_ns.sum()) / operations - costs.get("cpu_time", 0.0),
+        "tail": float(np.quantile(sample.operation_ns, 0.99)),
+        "mean_time": float(batch_ns.mean()) - operation_cost,
+        "median_time": float(np.median(batch_ns)) - operation_cost,
+        "p999": float(np.quantile(sample.operation_ns, 0.999)),
+    }
+    found = {name: max(_FLOOR, value) for name, value in found.items()}
+    if sample.measured_fills and concurrency == 1:
+        found["fill_time"] = float(sample.fill_ns.sum()) / sample.measured_fills
+    if sample.measured_gets:
+        found["hit_ratio"] = sample.measured_hits / sample.measured_gets
+    return found
+
+
+def _middle(name: str, values: list[float]) -> float:
+    """The mean of several processes of one pair: geometric, as their ratio is what counts."""
+    if len(values) == 1 or name == "hit_ratio":
+        return float(np.mean(values))
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def _incidents(role: Role, sample: ArmSample) -> list[Incident]:
+    counts = sample.counts
+    operations = counts["gets"] + counts["sets"] + counts["fills"] + counts["errors"]
+    kinds: tuple[tuple[IncidentKind, int, tuple[str, ...]], ...] = (
+        ("wrong answer", sample.wrong, sample.wrong_examples),
+        ("error", counts["errors"], sample.errors),
+        ("counter", len(sample.disagreements), sample.disagreements),
+    )
+    return [
+        Incident(role=role, kind=kind, count=count, operations=operations, example=examples[0])
+        for kind, count, examples in kinds
+        if count
+    ]
+
+
+def _crash(role: Role, error: TrialDiedError) -> Incident:
+    return Incident(role=role, kind="crash", count=1, operations=1, example=str(error))
+
+
+def _hash_seed(rng: random.Random) -> int:
+    return rng.randrange(1, 2**32)

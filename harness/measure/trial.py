@@ -1,0 +1,162 @@
+"""One trial, from the parent's side: what a child is asked, and what comes back, as columns.
+
+`ring` starts the children; `child` is what they run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cache_impls.registry import Spec
+from harness.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a child is asked to do; see `child` for the kinds."""
+
+    kind: Literal["time", "memory"]
+    specs: tuple[Spec, ...]
+    measured: tuple[bool, ...] = (True,)
+    """For each spec, whether it is measured or only filled (a decoy)."""
+    requests: Path
+    capacity: int
+    hash_seed: int
+    order_seed: int = 0
+    batch: int = 0
+    """Requests a batch."""
+    warm_batches: int = 0
+    rounds: int = 1
+    """Turns; each has `batches` / `rounds` timed batches and one whose operations are timed singly."""
+    batches: int = 0
+    concurrency: int = 1
+    look_aside: bool | None = None
+    """None: as the workload says."""
+    entries: int = 0
+    """Entries that a memory trial fills in."""
+    key_format: str = ""
+    cpu: int | None = None
+    """The processor to run on, None for any."""
+    limit_seconds: float = 60.0
+    """How long the cache may take to get ready, and then for each turn."""
+
+    @property
+    def measured_requests(self) -> int:
+        """How many requests the batches take."""
+        return self.batch * (self.warm_batches + self.batches + self.rounds)
+
+    def request(self, ring: dict[str, Any], result_fd: int) -> bytes:
+        """The job as the child reads it."""
+        fields = {name: getattr(self, name) for name in _PASSED_ON}
+        arms = [
+            {"text": spec.text, "target": spec.target, "parameters": spec.parameters, "measured": measured}
+            for spec, measured in zip(self.specs, self.measured, strict=True)
+        ]
+        fields |= {"arms": arms, "ring": ring, "result_fd": result_fd, "requests": str(self.requests)}
+        return json.dumps(fields).encode()
+
+
+_PASSED_ON = (
+    "kind",
+    "capacity",
+    "order_seed",
+    "batch",
+    "warm_batches",
+    "rounds",
+    "batches",
+    "concurrency",
+    "look_aside",
+    "entries",
+    "key_format",
+    "cpu",
+    "limit_seconds",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSample:
+    """What one trial measured of one arm.
+
+    `batch_ns`, `batch_cpu_ns` and `fill_ns` have a row a measured batch; `operation_ns` a row an operation
+    of the tail batches.
+    """
+
+    batch: int
+    batch_ns: NDArray[np.int64]
+    batch_cpu_ns: NDArray[np.int64]
+    fill_ns: NDArray[np.int64]
+    operation_ns: NDArray[np.int64]
+    counts: dict[str, int]
+    measured_gets: int
+    measured_hits: int
+    measured_fills: int
+    errors: tuple[str, ...]
+    wrong: int
+    wrong_examples: tuple[str, ...]
+    disagreements: tuple[str, ...]
+    ttl_exercised: bool
+    capacity: Any
+    notes: tuple[str, ...]
+    capabilities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A child that finished."""
+
+    arms: tuple[ArmSample, ...] = ()
+    gave_up: str | None = None
+    """The error of the cache that ended the trial early."""
+    empty_bytes: int = 0
+    filled_bytes: int = 0
+    start_seconds: float = 0.0
+    """From the start of the process to its first operation."""
+    seconds: float = 0.0
+
+
+def parse_trial(data: bytes, job: Job, began_ns: int, seconds: float) -> Trial:
+    """The trial that a child reported. Raises UsageError if its spec did not build."""
+    line, _, rest = data.partition(b"\n")
+    report = json.loads(line)
+    if report["status"] == "spec":
+        raise UsageError(report["message"])
+    if job.kind == "memory":
+        return Trial(empty_bytes=report["empty_bytes"], filled_bytes=report["filled_bytes"], seconds=seconds)
+    columns: dict[str, NDArray[np.int64]] = {}
+    offset = 0
+    for name, _code, length in report["columns"]:
+        columns[name] = np.frombuffer(rest, dtype=np.int64, count=length, offset=offset)
+        offset += 8 * length
+    arms = []
+    for i, arm in enumerate(report["arms"]):
+        of_arm = {name: columns[f"{i}.{name}"] for name in ("batch_ns", "batch_cpu_ns", "fill_ns", "operation_ns")}
+        arms.append(
+            ArmSample(
+                batch=job.batch,
+                **of_arm,
+                counts=arm["counts"],
+                measured_gets=arm["measured_gets"],
+                measured_hits=arm["measured_hits"],
+                measured_fills=arm["measured_fills"],
+                errors=tuple(arm["errors"]),
+                wrong=arm["wrong"],
+                wrong_examples=tuple(arm["wrong_examples"]),
+                disagreements=tuple(arm["disagreements"]),
+                ttl_exercised=arm["ttl_exercised"],
+                capacity=arm["capacity"],
+                notes=tuple(arm["notes"]),
+                capabilities=frozenset(arm["capabilities"]),
+            )
+        )
+    return Trial(
+        arms=tuple(arms),
+        gave_up=report["gave_up"],
+        start_seconds=(report["first_operation_ns"] - began_ns) / 1e9,
+        seconds=seconds,
+    )

@@ -1,0 +1,190 @@
+"""What a trial does, step by step: build, preload, warm up, measure, reconcile, shut down.
+
+Runs in the trial child. With one measured arm this is the ordinary trial. With a decoy and two measured
+arms it is `--precise`: the decoy is filled first, then both arms, and their batches alternate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+from array import array
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+from cache_impls.dialects import Adapted
+from cache_impls.protocol import Capability
+from cache_impls.registry import Spec
+from harness.clock import WorkloadClock
+from harness.measure.driver import Driver, TooManyErrorsError
+from harness.measure.loop import WorkloadLoop
+from harness.measure.stream import Stream
+from harness.measure.turns import TurnTaker, schedule
+
+_PRELOAD_STEP = 2_000
+_PROBE_KEY = "cachegate:probe"
+_COUNTERS = ("hits", "misses", "sets", "deletes")
+
+
+class TrialRun:
+    """One trial. `main` runs it and returns the report; `columns` are what it measured."""
+
+    def __init__(self, job: dict[str, Any], specs: list[Spec], loop: WorkloadLoop, clock: WorkloadClock) -> None:
+        self._job = job
+        self._specs = specs
+        self._loop = loop
+        self._clock = clock
+        self._drivers: list[Driver] = []
+        self._first_operation_ns = 0
+
+    async def main(self) -> dict[str, Any]:
+        """Run the trial. Raises SpecError if an arm cannot be built."""
+        job = self._job
+        stream = Stream(Path(job["requests"]))
+        caches = [spec.build(capacity=job["capacity"]) for spec in self._specs]
+        for cache in caches:
+            if cache.initialize is not None:
+                await cache.initialize()
+        gc.collect()
+        gc.freeze()  # collections during the trial concern the cache's objects, not the harness's
+        gc.disable()
+        self._first_operation_ns = perf_counter_ns()
+        ttl_exercised = [await self._obeys_workload_time(cache) for cache in caches]
+        before = [_counters(cache) for cache in caches]
+        self._drivers = [
+            Driver(
+                cache,
+                stream,
+                self._loop,
+                self._clock,
+                concurrency=job["concurrency"],
+                look_aside=job["look_aside"],
+            )
+            for cache in caches
+        ]
+        start = stream.preload + stream.warmup
+        gave_up = None
+        try:
+            for driver in self._drivers:
+                await driver.drive(0, stream.preload, step=_PRELOAD_STEP)
+            measured = [driver for driver, arm in zip(self._drivers, job["arms"], strict=True) if arm["measured"]]
+            for driver in measured:
+                await driver.drive(stream.preload, start, step=_PRELOAD_STEP)
+            await self._measure(measured, start)
+        except TooManyErrorsError as error:
+            gave_up = str(error)
+        reports = []
+        for i, cache in enumerate(caches):
+            after = _counters(cache)
+            reports.append(self._report(self._drivers[i], cache, before[i], after, ttl_exercised[i]))
+        for report, cache in zip(reports, caches, strict=True):
+            try:
+                await cache.shutdown()
+            except Exception as error:  # the cache's: counted as any other error
+                report["counts"]["errors"] += 1
+                report["errors"].append(f"shutdown() raised {type(error).__name__}: {error}")
+        return {
+            "status": "ok",
+            "first_operation_ns": self._first_operation_ns,
+            "gave_up": gave_up,
+            "arms": reports,
+        }
+
+    def columns(self) -> dict[str, array[int]]:
+        """`<arm>.<column>`: batch_ns, batch_cpu_ns and fill_ns a batch, operation_ns an operation."""
+        return {
+            f"{i}.{name}": getattr(driver, name)
+            for i, driver in enumerate(self._drivers)
+            for name in ("batch_ns", "batch_cpu_ns", "fill_ns", "operation_ns")
+        }
+
+    async def _measure(self, drivers: list[Driver], start: int) -> None:
+        """Warm-up batches, then rounds of timed batches and one tail batch; arms in one process alternate."""
+        job = self._job
+        length: int = job["batch"]
+        rounds: int = job["rounds"]
+        order = random.Random(job["order_seed"])
+        first = start
+        for driver in drivers:
+            await driver.drive(start, start + job["warm_batches"] * length, step=length)
+        first += job["warm_batches"] * length
+        ring = job["ring"]
+        turns = TurnTaker(
+            ring["me"],
+            schedule(len(ring["write_fds"]), rounds, job["order_seed"]),
+            ring["read_fd"],
+            ring["write_fds"],
+            job["limit_seconds"],
+        )
+        for _ in turns.take():
+            if job["cpu"] is not None:
+                os.sched_setaffinity(0, {job["cpu"]})
+            for _batch in range(job["batches"] // rounds):
+                for driver in order.sample(drivers, len(drivers)):
+                    await driver.measure(first, first + length)
+                first += length
+            for driver in order.sample(drivers, len(drivers)):
+                await driver.measure_single(first, first + length)
+            first += length
+
+    async def _obeys_workload_time(self, cache: Adapted) -> bool:
+        """Whether an entry of 1 s is gone after 2 s of workload time; no for a cache with a clock of its own."""
+        try:
+            await cache.set(_PROBE_KEY, "x", 1.0)
+            self._clock.advance_by(2.0)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            obeys = await cache.get(_PROBE_KEY) is None
+            if not obeys and Capability.DELETE in cache.capabilities:
+                await cache.delete(_PROBE_KEY)
+        except Exception:  # the driver will meet the same error, and count it
+            return False
+        return obeys
+
+    def _report(
+        self,
+        driver: Driver,
+        cache: Adapted,
+        before: dict[str, int | None],
+        after: dict[str, int | None],
+        ttl_exercised: bool,
+    ) -> dict[str, Any]:
+        counts = driver.counts
+        ours = {
+            "hits": counts["hits"],
+            "misses": counts["gets"] - counts["hits"],
+            "sets": counts["sets"] + counts["fills"],
+            "deletes": counts["deletes"],
+        }
+        disagreements = []
+        for name in _COUNTERS:
+            first, last = before[name], after[name]
+            if first is not None and last is not None and not counts["errors"] and last - first != ours[name]:
+                disagreements.append(f"its {name} say {last - first}, there were {ours[name]}")
+        return {
+            "counts": counts,
+            "measured_gets": driver.measured_gets,
+            "measured_hits": driver.measured_hits,
+            "measured_fills": driver.measured_fills,
+            "errors": driver.errors,
+            "wrong": driver.truth.wrong,
+            "wrong_examples": driver.truth.examples,
+            "disagreements": disagreements,
+            "ttl_exercised": ttl_exercised,
+            "capacity": cache.capacity,
+            "notes": cache.notes,
+            "capabilities": [capability.name for capability in cache.capabilities],
+        }
+
+
+def _counters(cache: Adapted) -> dict[str, int | None]:
+    """The cache's own counters; None for one that it does not publish as an int."""
+    try:
+        stats = cache.get_stats()
+    except Exception:  # not published is not wrong; a cache whose get_stats raises is a matter for check
+        return dict.fromkeys(_COUNTERS, None)
+    found = {name: stats.get(name) if hasattr(stats, "get") else None for name in _COUNTERS}
+    return {name: value if type(value) is int else None for name, value in found.items()}

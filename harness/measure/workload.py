@@ -1,0 +1,152 @@
+"""A workload as its user names it: a preset in `scenarios/workloads`, or `trace:FILE`.
+
+`parse` turns text into a definition; `draw` (in `generate`) turns a definition into requests. Any field may
+be overridden in the manner of a spec: `ycsb-b?capacity=500`, `trace:web07.trace.xz?value_bytes=200`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+import scenarios
+from harness.errors import UsageError
+
+PRESETS = Path(scenarios.__file__).parent / "workloads"
+TRACE_PREFIX = "trace:"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Zipf(_Frozen):
+    """Key of rank r is asked for in proportion to 1 / r ** theta."""
+
+    kind: Literal["zipf"]
+    theta: Annotated[float, Field(gt=0, le=10)]
+
+
+class Uniform(_Frozen):
+    """Every key is asked for alike."""
+
+    kind: Literal["uniform"]
+
+
+class Mix(_Frozen):
+    """Shares of the operations; they add up to 1."""
+
+    get: Annotated[float, Field(ge=0, le=1)] = 0
+    set: Annotated[float, Field(ge=0, le=1)] = 0
+    delete: Annotated[float, Field(ge=0, le=1)] = 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> Mix:
+        if abs(self.get + self.set + self.delete - 1) > 1e-9:
+            raise ValueError("the shares of the mix must add up to 1")
+        return self
+
+
+class EntryKind(_Frozen):
+    """The size and ttl of a share of the keys; ttl None means the cache's default."""
+
+    bytes: PositiveInt
+    ttl_seconds: PositiveFloat | None = None
+    share: Annotated[float, Field(gt=0, le=1)]
+
+
+class _Common(_Frozen):
+    name: str
+    title: str
+    look_aside: bool
+    """A missed get is followed by a set of that key, as a program does that loads from an origin."""
+    rate_per_second: PositiveFloat
+    """Requests per second of workload time."""
+    preload: Annotated[int, Field(ge=0)] = 0
+    """Keys set before the first request, the most popular ones."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Requests driven before the first batch, not measured."""
+
+
+class Synthetic(_Common):
+    """Requests drawn from distributions; a preset's file."""
+
+    question: str
+    source: str
+    seed: Annotated[int, Field(ge=0)]
+    keys: Annotated[int, Field(gt=0, le=10_000_000)]
+    popularity: Annotated[Zipf | Uniform, Field(discriminator="kind")]
+    key_format: str
+    mix: Mix
+    entries: tuple[EntryKind, ...] = Field(min_length=1)
+    capacity: PositiveInt
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Synthetic:
+        if abs(sum(kind.share for kind in self.entries) - 1) > 1e-9:
+            raise ValueError("the shares of the entries must add up to 1")
+        if self.preload > self.keys:
+            raise ValueError("preload is more than there are keys")
+        return self
+
+
+class Trace(_Common):
+    """Requests read from a file, as recorded; its times are `rate_per_second` unless the format has them."""
+
+    path: Path
+    look_aside: bool = True
+    rate_per_second: PositiveFloat = 100
+    value_bytes: PositiveInt = 200
+    ttl_seconds: PositiveFloat = 3_600
+    """Explicit, so that two caches with different defaults are asked the same."""
+    capacity: PositiveInt | None = None
+    """None: a tenth of the distinct keys."""
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """The share of the accesses driven before the first batch, beside `warmup`."""
+
+
+Workload = Synthetic | Trace
+_W = TypeVar("_W", Synthetic, Trace)
+
+
+def presets() -> list[str]:
+    """The names of the presets, sorted."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def parse(text: str) -> Workload:
+    """The workload that text names. Raises UsageError with the nearest valid name."""
+    name, _, query = text.partition("?")
+    overrides: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+    if name.startswith(TRACE_PREFIX):
+        path = Path(name.removeprefix(TRACE_PREFIX))
+        if not path.is_file():
+            raise UsageError(f"workload {text!r}: there is no file {path}")
+        fields: dict[str, Any] = {"title": f"trace {path.name}", "path": path}
+        return _build(Trace, text, fields | overrides | {"name": text})
+    if name not in presets():
+        nearest = get_close_matches(name, presets(), n=1, cutoff=0.4)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(presets())}"
+        raise UsageError(f"no workload {name!r}; {hint} (or write trace:FILE)")
+    fields = tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+    return _build(Synthetic, text, fields | overrides | {"name": text})
+
+
+def _build(kind: type[_W], text: str, fields: dict[str, Any]) -> _W:
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            near = get_close_matches(place, kind.model_fields, n=1, cutoff=0.5)
+            raise UsageError(
+                f"workload {text!r} has no {place!r}; "
+                + (f"did you mean {near[0]!r}?" if near else f"it has {', '.join(kind.model_fields)}")
+            ) from None
+        raise UsageError(f"workload {text!r}: {place or 'definition'}: {first['msg']}") from None

@@ -1,0 +1,57 @@
+"""The vocabulary: the words that every part uses, each defined once.
+
+An *arm* is one cache in one configuration, as BASELINE or CANDIDATE. A *trial* is one run of an arm in a
+process of its own; a *pair* is a trial of each arm, back to back. A *metric* is one number of a trial.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from cache_impls.registry import Spec
+
+
+class Role(enum.StrEnum):
+    """Which of the two arms."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+
+
+class Verdict(enum.StrEnum):
+    """What a run says. `worst` orders them: a definite failure outranks not knowing."""
+
+    PROCEED = "proceed"
+    INCONCLUSIVE = "inconclusive"
+    ROLLBACK = "rollback"
+
+    @staticmethod
+    def worst(verdicts: list[Verdict]) -> Verdict:
+        """The highest of verdicts. None at all is INCONCLUSIVE: nothing seen is not a pass."""
+        order = list(Verdict)
+        return max(verdicts, key=order.index, default=Verdict.INCONCLUSIVE)
+
+
+class Severity(enum.StrEnum):
+    """How urgent a ROLLBACK is."""
+
+    P2 = "P2"
+    P1 = "P1"
+    P0 = "P0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One cache in one configuration."""
+
+    role: Role
+    spec: Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A warning that travels with a result: what, and what to do about it."""
+
+    message: str
+    remedy: str

@@ -1,0 +1,1 @@
+"""Reports: format what was decided, decide nothing. Scaling to readable units happens only here."""

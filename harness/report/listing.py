@@ -1,0 +1,43 @@
+"""What there is: caches, workloads, metrics."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cache_impls.registry import known
+from harness.gate.policy import COVERS, GATED, REPORTED
+from harness.measure import workload
+
+
+def show_listing() -> None:
+    """Print the tables."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
+    caches = _table("caches", "what it is", "factory")
+    for name, (target, summary) in sorted(known().items()):
+        caches.add_row(name, escape(summary), escape(target))
+    workloads = _table("workloads", "what it asks", "capacity")
+    for name in workload.presets():
+        preset = workload.parse(name)
+        workloads.add_row(name, escape(preset.title), str(preset.capacity))
+    workloads.add_row("trace:FILE", "recorded accesses (cache2k int32; plain, .gz or .xz)", "a tenth of its keys")
+    metrics = _table("metrics", "a pass covers", "allowed")
+    for row in GATED:
+        points = " points" if row.metric.unit == "1" else " %"
+        metrics.add_row(row.metric.name, COVERS[row.metric.name], f"{row.margin * 100:g}{points}")
+    for metric in REPORTED:
+        metrics.add_row(metric.name, "shown, not judged", "-")
+    for table in (caches, workloads, metrics):
+        console.print(table)
+        console.print()
+    console.print("Any other cache: mypkg.mod:factory or file.py:factory; see README.md.", style="dim")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading)
+    return table

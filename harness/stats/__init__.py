@@ -1,0 +1,1 @@
+"""Statistics: pure functions of numbers. Measures nothing, prints nothing, touches no disk."""

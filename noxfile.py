@@ -1,0 +1,68 @@
+"""One verb a session: `nox -s tests lint types gate bench figures`. `nox -l` tells what each does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "types", "tests"]
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install Cachegate and one of its dependency groups."""
+    session.install("-q", "-e", ".", *nox.project.dependency_groups(PROJECT, group))
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests with coverage, on every Python that is present."""
+    install(session, "test")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "-q")
+    if not session.posargs:
+        session.run("coverage", "report", "--include=harness/stats/*,harness/gate/*", "--fail-under=90")
+        session.run("coverage", "report", "--fail-under=85")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install("-q", *nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def gate(session: nox.Session) -> None:
+    """The main job: is `improved` safe to put in the place of `legacy`?"""
+    session.install("-q", "-e", ".")
+    session.run("cachegate", "gate", *(session.posargs or ["legacy", "improved"]))
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Micro-benchmarks of every cache and of the harness's own hot paths."""
+    install(session, "test")
+    session.run("pytest", "tests/benchmarks", "--benchmark-only", "--benchmark-disable-gc", *session.posargs)
+
+
+@nox.session(default=False)
+def figures(session: nox.Session) -> None:
+    """The table of the README: `-- --short` takes minutes, the full form hours; both go on where they stopped."""
+    install(session, "figures")
+    session.run("python", str(Path("tests", "figures", "run.py")), *session.posargs)
