@@ -20,8 +20,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from cache_impls.protocol import CacheClosedError, check_key, check_ttl, check_value
 from cache_impls.dialects import Adapted, adapt
+from cache_impls.protocol import CacheClosedError, check_key, check_ttl, check_value
 from cache_impls.registry import make
 
 _PRUNE_EVERY = 4_096

@@ -192,10 +192,6 @@ def _run(arguments: list[str]) -> int:
         return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, Abort):
         code = 130
-    except BrokenPipeError:
-        # The reader of our output went away; point it at nothing so that closing it says nothing more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:  # a bug of ours: shown whole, with the exit code that says so
         traceback.print_exc()
         return _complain("internal error; this is a bug in cachegate", 3)
@@ -242,12 +238,18 @@ def _report(
     from harness.report import markdown as as_markdown
     from harness.report import terminal
 
-    if json is not None and _is_stdout(json):
-        print(store.to_json(document), end="")
-    elif json is not None:
+    if json is not None and not _is_stdout(json):
         store.write_text(json, store.to_json(document))
     if junit is not None:
         store.write_text(junit, as_junit.render(document))
     if markdown is not None:
         store.write_text(markdown, as_markdown.render(document))
-    terminal.show(document, _console(to_stderr=_is_stdout(json)))
+    try:
+        if _is_stdout(json):
+            print(store.to_json(document), end="", flush=True)
+        terminal.show(document, _console(to_stderr=_is_stdout(json)))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`). The exit code is the verdict all the same; what is
+        # still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,22 +8,20 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from cache_impls.protocol import Capability
 from harness.documents import ArmResult, SkippedResult, WorkloadResult
 from harness.errors import UsageError
 from harness.measure import workload as workloads
 from harness.measure.environment import Watch, processors
 from harness.measure.generate import draw
 from harness.measure.pairs import BATCH, BATCHES, ROUNDS, WARM_BATCHES, Bench, Incident, Mode, Pair
-from harness.measure.requests import DELETE, Requests
-from harness.measure.trial import ArmSample
+from harness.measure.trial import ArmSample, LacksCapabilityError
 from harness.model import Arm, Notice
 
 Say = Callable[[str], None]
@@ -118,10 +116,10 @@ class Contest:
                 processors=self._processors,
                 limit_seconds=self.options.limit_seconds,
             )
-            pair = bench.pilot(self._rng)
-            reason = self._lacking(requests, pair.samples)
-            if reason is not None:
-                self.skipped.append(SkippedResult(workload=requests.name, reason=reason))
+            try:
+                pair = bench.pilot(self._rng)
+            except LacksCapabilityError as error:
+                self.skipped.append(SkippedResult(workload=requests.name, reason=str(error)))
                 continue
             self.benches[requests.name] = bench
             self.not_applicable[requests.name] = frozenset({"hit_ratio"} - pair.values.keys())
@@ -152,7 +150,7 @@ class Contest:
                     parameters=arm.spec.parameters,
                     capacities=capacities,
                     adapted=tuple(notes),
-                    ttl_exercised=all(sample.ttl_exercised for sample in samples.values()),
+                    ttl_exercised=not any(sample.native_clock for sample in samples.values()),
                 )
             )
         return tuple(results)
@@ -213,17 +211,6 @@ class Contest:
     def median_harness_ns(self) -> dict[str, float]:
         """The harness's own cost an operation, by workload."""
         return {name: float(np.median(costs)) for name, costs in self.harness_ns.items()}
-
-    def _lacking(self, requests: Requests, samples: Sequence[ArmSample]) -> str | None:
-        """Why this workload cannot be run on both arms, or None."""
-        needed = {Capability.DELETE.name: bool((requests.op == DELETE).any())}
-        needed[Capability.TTL.name] = bool(requests.ttl_ms.any())
-        for arm, sample in zip(self.arms, samples, strict=False):
-            for capability, wanted in needed.items():
-                if wanted and capability not in sample.capabilities:
-                    what = {"DELETE": "delete()", "TTL": "a ttl in set()"}[capability or ""]
-                    return f"{arm.spec.text} has no {what}, which this workload asks for"
-        return None
 
     def _unique_names(self) -> list[str]:
         return list(dict.fromkeys(self.options.workloads))

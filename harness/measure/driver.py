@@ -103,6 +103,7 @@ class Driver:
         *,
         concurrency: int = 1,
         look_aside: bool | None = None,
+        judge_expiry: bool = True,
     ) -> None:
         self.cache = cache
         self.truth = Truth()
@@ -118,6 +119,7 @@ class Driver:
         self._loop = loop
         self._clock = clock
         self._concurrency = concurrency
+        self._judge_expiry = judge_expiry
         self._fill = stream.look_aside if look_aside is None else look_aside
 
     async def drive(self, start: int, stop: int, *, step: int) -> None:
@@ -267,7 +269,7 @@ class Driver:
                     continue
                 else:
                     sets += 1
-                truth.wrote(key, (heads[i], batch.sizes[i], _deadline_ns(end_ns, batch.ttls_ms[i])))
+                truth.wrote(key, (heads[i], batch.sizes[i], self._deadline_ns(end_ns, batch.ttls_ms[i])))
         counts["gets"] += gets
         counts["hits"] += hits
         counts["sets"] += sets
@@ -286,7 +288,7 @@ class Driver:
             elif kind or (answer is None and self._fill):
                 counts["gets"] += kind is None
                 counts["sets"] += kind is True
-                write = (batch.heads[i], batch.sizes[i], _deadline_ns(end_ns, batch.ttls_ms[i]))
+                write = (batch.heads[i], batch.sizes[i], self._deadline_ns(end_ns, batch.ttls_ms[i]))
                 written.setdefault(key, []).append(write)
                 truth.may_have_written(key, write)
             else:
@@ -300,6 +302,5 @@ class Driver:
             for write in written.get(key, ()):
                 truth.may_have_written(key, write)
 
-
-def _deadline_ns(set_ns: int, ttl_ms: int) -> int:
-    return set_ns + ttl_ms * 1_000_000 if ttl_ms else NEVER
+    def _deadline_ns(self, set_ns: int, ttl_ms: int) -> int:
+        return set_ns + ttl_ms * 1_000_000 if ttl_ms and self._judge_expiry else NEVER

@@ -91,6 +91,8 @@ class Bench:
         self._concurrency = concurrency
         self._processors = processors or []
         self._limit_seconds = limit_seconds
+        self._native_clock: dict[Role, bool] = {}
+        """Found by the pilot."""
 
     @property
     def measured_requests(self) -> int:
@@ -100,6 +102,7 @@ class Bench:
     def pilot(self, rng: random.Random) -> Pair:
         """A short pair: shows whether the caches work at all, and fits the batch to their speed."""
         pair = self._pair(rng, quick=True)
+        self._native_clock = {role: s.native_clock for role, s in zip(_ROLES, pair.samples, strict=False)}
         if pair.values:
             slowest_ns = max(pair.values["operation_time"])
             self.batch = max(MIN_BATCH, min(self.batch, int(BATCH_SECONDS * 1e9 / slowest_ns)))
@@ -150,6 +153,8 @@ class Bench:
                 order_seed=order_seed,
                 batch=self.batch,
                 concurrency=self._concurrency,
+                needs=self.requests.needs,
+                native_clock=self._clocks(specs, roles),
                 # A null that filled would charge the fills to the harness.
                 look_aside=None if roles else False,
                 cpu=cpu,
@@ -185,6 +190,11 @@ class Bench:
             ((baseline, candidate, baseline), measured, (Role.CANDIDATE, Role.BASELINE)),
             null,
         ]
+
+    def _clocks(self, specs: tuple[Spec, ...], roles: tuple[Role, ...]) -> tuple[bool | None, ...]:
+        """What is known of the specs' clocks: the decoys, in front, and the null trial are not judged."""
+        unjudged = len(specs) - len(roles)
+        return (True,) * unjudged + tuple(self._native_clock.get(role) for role in roles)
 
     def _read(self, trials: list[Trial | None], roles: list[tuple[Role, ...]]) -> Pair:
         of_role: dict[Role, list[ArmSample]] = {Role.BASELINE: [], Role.CANDIDATE: []}

@@ -46,6 +46,12 @@ class Requests:
         return len(self.op) - self.preload - self.warmup
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The capabilities that a cache must have to be asked this, by name."""
+        asked = {"DELETE": (self.op == DELETE).any(), "TTL": self.ttl_ms.any()}
+        return tuple(name for name, wanted in asked.items() if wanted)
+
+    @property
     def seconds(self) -> float:
         """Workload time from the first request to the last."""
         return float(self.time_ns[-1] - self.time_ns[0]) / 1e9 if len(self.time_ns) else 0.0

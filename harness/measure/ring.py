@@ -46,7 +46,8 @@ def run_ring(jobs: Sequence[Job]) -> list[Trial | None]:
     """Run each job in a child of its own; `time` jobs take turns (see `turns`), `memory` jobs run freely.
 
     If one gives up because of its cache's errors, the others are stopped and their place holds None.
-    Raises UsageError if a spec does not build, TrialDiedError if a child crashes or hangs.
+    Raises UsageError if a spec does not build, LacksCapabilityError if a cache cannot do what is asked, and
+    TrialDiedError if a child crashes or hangs.
     """
     tokens = [os.pipe() for _ in jobs]
     with ExitStack() as stack:

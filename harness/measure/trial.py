@@ -41,6 +41,10 @@ class Job:
     entries: int = 0
     """Entries that a memory trial fills in."""
     key_format: str = ""
+    needs: tuple[str, ...] = ()
+    """Capabilities without which the trial ends at once (`LacksCapabilityError`)."""
+    native_clock: tuple[bool | None, ...] = (None,)
+    """For each spec, whether it expires entries by a clock of its own; None: find out."""
     cpu: int | None = None
     """The processor to run on, None for any."""
     limit_seconds: float = 60.0
@@ -74,6 +78,8 @@ _PASSED_ON = (
     "look_aside",
     "entries",
     "key_format",
+    "needs",
+    "native_clock",
     "cpu",
     "limit_seconds",
 )
@@ -100,10 +106,10 @@ class ArmSample:
     wrong: int
     wrong_examples: tuple[str, ...]
     disagreements: tuple[str, ...]
-    ttl_exercised: bool
+    native_clock: bool
+    """It expires by a clock that is not the loop's: its ttls were not exercised."""
     capacity: Any
     notes: tuple[str, ...]
-    capabilities: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +126,21 @@ class Trial:
     seconds: float = 0.0
 
 
+_SPOKEN = {"DELETE": "delete()", "TTL": "ttl in its set()"}
+
+
+class LacksCapabilityError(Exception):
+    """A cache does not promise what the requests ask for; the message says what."""
+
+
 def parse_trial(data: bytes, job: Job, began_ns: int, seconds: float) -> Trial:
-    """The trial that a child reported. Raises UsageError if its spec did not build."""
+    """The trial that a child reported. Raises UsageError if its spec did not build, LacksCapabilityError."""
     line, _, rest = data.partition(b"\n")
     report = json.loads(line)
     if report["status"] == "spec":
         raise UsageError(report["message"])
+    if report["status"] == "lacks":
+        raise LacksCapabilityError(f"{report['spec']} has no {' and no '.join(_SPOKEN[n] for n in report['missing'])}")
     if job.kind == "memory":
         return Trial(empty_bytes=report["empty_bytes"], filled_bytes=report["filled_bytes"], seconds=seconds)
     columns: dict[str, NDArray[np.int64]] = {}
@@ -148,10 +163,9 @@ def parse_trial(data: bytes, job: Job, began_ns: int, seconds: float) -> Trial:
                 wrong=arm["wrong"],
                 wrong_examples=tuple(arm["wrong_examples"]),
                 disagreements=tuple(arm["disagreements"]),
-                ttl_exercised=arm["ttl_exercised"],
+                native_clock=arm["native_clock"],
                 capacity=arm["capacity"],
                 notes=tuple(arm["notes"]),
-                capabilities=frozenset(arm["capabilities"]),
             )
         )
     return Trial(

@@ -18,7 +18,7 @@ def show(document: GateDocument | CompareDocument, console: Console) -> None:
     """Print a judged document."""
     colour = _COLOURS[document.verdict]
     console.print(f"[bold {colour}]{document.verdict.upper()}[/]  {escape(document.reason)}", soft_wrap=True)
-    if document.metrics:
+    if any(result.pairs for result in document.metrics):
         console.print()
         console.print(_table(document))
     for incident in document.incidents:

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from conftest import VirtualTime
 
 from cache_impls.dialects import Adapted
 from cache_impls.protocol import COUNTERS, CacheClosedError
 from cache_impls.registry import make
-from conftest import VirtualTime
 
 STAGES = ("off", "dualwrite", "shadow", "live", "rampdown", "complete")
 STRICT = ["legacy", "improved", "improved?num_shards=1", *(f"migration?stage={stage}" for stage in STAGES)]
