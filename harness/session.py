@@ -31,7 +31,7 @@ from harness.gate import policy, reasons, stored
 from harness.gate.judge import Decision, Judge, describe
 from harness.measure.contest import MEMORY, Contest, Finding, Options
 from harness.measure.environment import environment
-from harness.measure.pairs import Values
+from harness.measure.pairs import Pair
 from harness.model import Arm, Notice, Role, Verdict
 from harness.stats.metric import Metric
 
@@ -78,42 +78,40 @@ class Evidence:
     """The values of every pair, by workload and metric."""
 
     def __init__(self) -> None:
-        self._values: dict[str, dict[str, list[tuple[float, float]]]] = {}
+        self._pairs: dict[str, dict[str, list[tuple[float, float, float | None]]]] = {}
 
-    def add(self, workload: str, values: Values) -> None:
+    def add(self, workload: str, pair: Pair) -> None:
         """Keep what a pair showed."""
-        of_workload = self._values.setdefault(workload, {})
-        for name, value in values.items():
-            of_workload.setdefault(name, []).append(value)
+        of_workload = self._pairs.setdefault(workload, {})
+        for name, values in pair.values.items():
+            of_workload.setdefault(name, []).append((*values, pair.differences.get(name)))
 
     def results(self, metrics: tuple[Metric, ...]) -> list[MetricResult]:
         """Those of metrics that were measured, as results that are not judged."""
         found = []
-        for workload, values in self._values.items():
+        for workload, pairs_of in self._pairs.items():
             for metric in metrics:
-                if metric.name in values:
-                    pairs = values[metric.name]
-                    baselines, candidates = [b for b, _ in pairs], [c for _, c in pairs]
-                    differences = [metric.difference(b, c) for b, c in pairs]
+                if metric.name in pairs_of:
+                    baselines, candidates, _ = zip(*pairs_of[metric.name], strict=True)
+                    differences = [
+                        metric.difference(baseline, candidate) if difference is None else difference
+                        for baseline, candidate, difference in pairs_of[metric.name]
+                    ]
                     found.append(describe(metric, workload, baselines, candidates, differences))
         return found
-
-    def count(self, workload: str, metric: str) -> int:
-        """How many pairs there are."""
-        return len(self._values.get(workload, {}).get(metric, ()))
 
 
 def _one_round(contest: Contest, judge: Judge, evidence: Evidence, name: str) -> None:
     """One pair of each kind that workload name still needs."""
     undecided = judge.undecided(name)
     if undecided - {MEMORY}:
-        values = contest.time_pair(name).values
-        evidence.add(name, values)
-        judge.add(name, values)
+        pair = contest.time_pair(name)
+        evidence.add(name, pair)
+        judge.add(name, pair.values, pair.differences)
     if MEMORY in undecided and not contest.findings:
-        values = contest.memory_pair(name).values
-        evidence.add(name, values)
-        judge.add(name, values)
+        pair = contest.memory_pair(name)
+        evidence.add(name, pair)
+        judge.add(name, pair.values, pair.differences)
 
 
 def _progress(judge: Judge, elapsed_seconds: float, budget_seconds: float) -> str:
@@ -230,8 +228,8 @@ def baseline(spec: str, options: Options, pairs: int, say: Say) -> BaselineDocum
         evidence = Evidence()
         for done in range(pairs):
             for name in contest.benches:
-                evidence.add(name, contest.time_pair(name).values)
-                evidence.add(name, contest.memory_pair(name).values)
+                evidence.add(name, contest.time_pair(name))
+                evidence.add(name, contest.memory_pair(name))
                 if contest.findings:
                     found = _incident(contest.findings[0])
                     raise NothingMeasuredError(f"nothing stored: {reasons.incident(found, spec)}")

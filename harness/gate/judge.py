@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -39,9 +39,10 @@ class MetricJudge:
         self._candidates: list[float] = []
         self._differences: list[float] = []
 
-    def add(self, baseline: float, candidate: float) -> None:
-        """Count one pair."""
-        difference = self.metric.difference(baseline, candidate)
+    def add(self, baseline: float, candidate: float, difference: float | None = None) -> None:
+        """Count one pair; difference is how much worse it was, where the pair knows better than its values."""
+        if difference is None:
+            difference = self.metric.difference(baseline, candidate)
         self._baselines.append(baseline)
         self._candidates.append(candidate)
         self._differences.append(difference)
@@ -91,11 +92,12 @@ class Judge:
         rows = [(row, name) for name, absent in workloads for row in gated if row.metric.name not in absent]
         self.metrics = [MetricJudge(row, name, len(rows)) for row, name in rows]
 
-    def add(self, workload: str, values: dict[str, tuple[float, float]]) -> None:
+    def add(self, workload: str, values: Mapping[str, tuple[float, float]], differences: Mapping[str, float]) -> None:
         """Count what a pair on workload showed; metrics that nobody judges are passed over."""
         for judge in self.metrics:
-            if judge.workload == workload and judge.metric.name in values:
-                judge.add(*values[judge.metric.name])
+            name = judge.metric.name
+            if judge.workload == workload and name in values:
+                judge.add(*values[name], differences.get(name))
 
     def decision(self) -> Decision:
         """Where the run stands."""

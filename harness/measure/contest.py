@@ -20,14 +20,14 @@ from harness.errors import UsageError
 from harness.measure import workload as workloads
 from harness.measure.environment import Watch, processors
 from harness.measure.generate import draw
-from harness.measure.pairs import BATCH, BATCHES, ROUNDS, WARM_BATCHES, Bench, Incident, Mode, Pair
+from harness.measure.pairs import BATCH, BATCHES, Bench, Incident, Mode, Pair
 from harness.measure.trial import ArmSample, LacksCapabilityError
 from harness.model import Arm, Notice
 
 Say = Callable[[str], None]
 
 MEMORY = "memory"
-_REQUESTS = BATCH * (WARM_BATCHES + BATCHES + ROUNDS)
+_REQUESTS = BATCH * BATCHES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +98,10 @@ class Contest:
         """
         drawn = [draw(workloads.parse(name), _REQUESTS, self.options.capacity) for name in self._unique_names()]
         for number, requests in enumerate(drawn):
-            if requests.measurable < WARM_BATCHES + BATCHES + ROUNDS:
+            if requests.measurable < BATCHES:
                 raise UsageError(
                     f"workload {requests.name!r} leaves {requests.measurable} requests to measure; "
-                    f"at least {WARM_BATCHES + BATCHES + ROUNDS} are needed"
+                    f"at least {BATCHES} are needed"
                 )
             self._say(f"trying {self.arms[0].spec.text} and {self.arms[1].spec.text} on {requests.name}")
             file = Path(self._folder.name) / f"requests-{number}"

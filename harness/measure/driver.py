@@ -22,7 +22,7 @@ from cache_impls.dialects import Adapted
 from harness.clock import WorkloadClock
 from harness.measure.loop import WorkloadLoop
 from harness.measure.stream import Stream
-from harness.measure.truth import NEVER, Truth
+from harness.measure.truth import NEVER, Truth, Write
 from harness.measure.values import fill_up, head_of
 
 SLICE = 256
@@ -50,13 +50,12 @@ class Batch:
         "clocks",
         "fill_ns",
         "fills",
-        "heads",
         "key_ids",
         "keys",
         "kinds",
         "out",
-        "sizes",
         "slices",
+        "start",
         "stop",
         "ttls",
         "ttls_ms",
@@ -65,20 +64,18 @@ class Batch:
 
     def __init__(self, stream: Stream, start: int, stop: int, slice_length: int) -> None:
         count = stop - start
+        self.start = start
         self.keys = stream.keys(start, stop)
         self.key_ids = stream.column("key", start, stop)
         self.kinds = [_KIND[code] for code in stream.column("op", start, stop)]
-        self.sizes = stream.column("size", start, stop)
         self.ttls_ms = stream.column("ttl_ms", start, stop)
         self.ttls = [ttl / 1000 if ttl else None for ttl in self.ttls_ms]
-        # Look-aside fills need a value for every get; else only sets do.
-        self.heads = [
-            head_of(start + i, key) if kind or (kind is None and stream.look_aside) else ""
-            for i, (key, kind) in enumerate(zip(self.keys, self.kinds, strict=True))
-        ]
-        self.values: list[str | None] = [
-            fill_up(head, size) if head else None for head, size in zip(self.heads, self.sizes, strict=True)
-        ]
+        self.values: list[str | None] = [None] * count
+        sizes = stream.column("size", start, stop)
+        for i, kind in enumerate(self.kinds):
+            # Look-aside fills need a value for every get; else only sets do.
+            if kind or (kind is None and stream.look_aside):
+                self.values[i] = fill_up(head_of(start + i, self.keys[i]), sizes[i])
         self.out: list[Any] = [None] * count
         self.fill_ns = 0
         self.fills = 0
@@ -106,7 +103,7 @@ class Driver:
         judge_expiry: bool = True,
     ) -> None:
         self.cache = cache
-        self.truth = Truth()
+        self.truth = Truth(stream.distinct_keys)
         self.batch_ns = array("q")
         self.batch_cpu_ns = array("q")
         self.fill_ns = array("q")
@@ -245,12 +242,24 @@ class Driver:
 
     def _judge_in_order(self, batch: Batch) -> None:
         truth, counts, fill = self.truth, self.counts, self._fill
-        key_ids, kinds, out, heads = batch.key_ids, batch.kinds, batch.out, batch.heads
+        tags, lengths, deadlines_ns = truth.tags, truth.lengths, truth.deadlines_ns
+        keys, key_ids, kinds, out = batch.keys, batch.key_ids, batch.kinds, batch.out
         gets = hits = sets = 0
         for slice_number, (_time_ns, first, end, _requests) in enumerate(batch.slices):
             now_ns, end_ns = batch.clocks[2 * slice_number : 2 * slice_number + 2]
             for i in range(first, end):
                 key, kind, answer = key_ids[i], kinds[i], out[i]
+                if (
+                    kind is None
+                    and answer.__class__ is str
+                    and len(answer) == lengths[key]
+                    and now_ns < deadlines_ns[key]
+                    and answer.startswith(f"{tags[key]}.{keys[i]}.")  # `head_of`, without the call
+                ):
+                    # Nearly every answer is this one, and this look is all that it costs.
+                    gets += 1
+                    hits += 1
+                    continue
                 if answer is FAILED:
                     truth.unknown(key)
                     continue
@@ -269,7 +278,7 @@ class Driver:
                     continue
                 else:
                     sets += 1
-                truth.wrote(key, (heads[i], batch.sizes[i], self._deadline_ns(end_ns, batch.ttls_ms[i])))
+                truth.wrote(key, self._write(batch, i, end_ns))
         counts["gets"] += gets
         counts["hits"] += hits
         counts["sets"] += sets
@@ -277,7 +286,7 @@ class Driver:
     def _judge_overlapping(self, batch: Batch) -> None:
         truth, counts = self.truth, self.counts
         start_ns, end_ns = batch.clocks
-        written: dict[int, list[tuple[str, int, int]]] = {}
+        written: dict[int, list[Write]] = {}
         deleted: set[int] = set()
         for i, (key, kind, answer) in enumerate(zip(batch.key_ids, batch.kinds, batch.out, strict=True)):
             if answer is FAILED:
@@ -288,7 +297,7 @@ class Driver:
             elif kind or (answer is None and self._fill):
                 counts["gets"] += kind is None
                 counts["sets"] += kind is True
-                write = (batch.heads[i], batch.sizes[i], self._deadline_ns(end_ns, batch.ttls_ms[i]))
+                write = self._write(batch, i, end_ns)
                 written.setdefault(key, []).append(write)
                 truth.may_have_written(key, write)
             else:
@@ -302,5 +311,7 @@ class Driver:
             for write in written.get(key, ()):
                 truth.may_have_written(key, write)
 
-    def _deadline_ns(self, set_ns: int, ttl_ms: int) -> int:
-        return set_ns + ttl_ms * 1_000_000 if ttl_ms and self._judge_expiry else NEVER
+    def _write(self, batch: Batch, i: int, set_ns: int) -> Write:
+        ttl_ms = batch.ttls_ms[i]
+        deadline_ns = set_ns + ttl_ms * 1_000_000 if ttl_ms and self._judge_expiry else NEVER
+        return (batch.start + i, len(batch.values[i] or ""), deadline_ns)

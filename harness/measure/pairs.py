@@ -13,16 +13,21 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cache_impls.registry import Spec, parse
 from harness.measure.requests import Requests
 from harness.measure.ring import TrialDiedError, run_ring
 from harness.measure.trial import ArmSample, Job, Trial
 from harness.model import Role
+from harness.stats.paired import paired_log_ratio
 
 WARM_BATCHES = 15
-ROUNDS = 10
-BATCHES = 80
+TURNS = 40
+TURN_BATCHES = 2
+TAIL_EVERY = 2
+BATCHES = WARM_BATCHES + TURNS * TURN_BATCHES + TURNS // TAIL_EVERY
+"""All batches of a trial: warm, timed, and timed singly."""
 BATCH = 500
 """Requests a batch, unless the caches are so slow that a batch would take longer than `BATCH_SECONDS`."""
 BATCH_SECONDS = 0.005
@@ -31,11 +36,15 @@ ENTRIES = 20_000
 """Entries in a memory trial, whatever the workload's capacity. With 2,048 small ones the memory that a fresh
 interpreter already holds for reuse hid a third of the bytes an entry; with 20,000 it is a few in a hundred."""
 
+NULL_EVERY = 4
+"""Pairs between two `null` trials. What the harness costs hardly changes (within 2 % here), and a third process
+slows the start of the other two."""
+
 _FLOOR = 1.0
 """Least value of a time (ns) or size (B): a ratio needs a positive number, and less is below what shows."""
 
-_FULL = (WARM_BATCHES, ROUNDS, BATCHES)
-_QUICK = (2, 2, 8)
+_QUICK_WARM_BATCHES = 2
+_QUICK_TURNS = 4
 
 Mode = Literal["pairs", "precise"]
 IncidentKind = Literal["wrong answer", "error", "counter", "crash"]
@@ -60,6 +69,8 @@ class Pair:
     """What one pair of trials showed; values only where both arms gave one."""
 
     values: Values = field(default_factory=dict)
+    differences: dict[str, float] = field(default_factory=dict)
+    """Where the pair shows more than its two values: how much worse the candidate was, turn by turn."""
     incidents: tuple[Incident, ...] = ()
     harness_ns: float | None = None
     start_seconds: tuple[float, ...] = ()
@@ -83,7 +94,7 @@ class Bench:
         limit_seconds: float = 30.0,
     ) -> None:
         self.requests = requests
-        self.batch = min(BATCH, requests.measurable // (WARM_BATCHES + BATCHES + ROUNDS))
+        self.batch = min(BATCH, requests.measurable // BATCHES)
         self._file = requests_file
         self._specs = (baseline, candidate)
         self._null = parse("null")
@@ -91,13 +102,16 @@ class Bench:
         self._concurrency = concurrency
         self._processors = processors or []
         self._limit_seconds = limit_seconds
+        self._harness: list[dict[str, float]] = []
+        """What the null trials have shown so far."""
+        self._pairs = 0
         self._native_clock: dict[Role, bool] = {}
         """Found by the pilot."""
 
     @property
     def measured_requests(self) -> int:
         """Requests that a trial measures: in timed batches and in those timed singly."""
-        return self.batch * (BATCHES + ROUNDS)
+        return self.batch * (BATCHES - WARM_BATCHES)
 
     def pilot(self, rng: random.Random) -> Pair:
         """A short pair: shows whether the caches work at all, and fits the batch to their speed."""
@@ -139,9 +153,11 @@ class Bench:
 
     def _pair(self, rng: random.Random, *, quick: bool) -> Pair:
         members = self._members()
+        if self._pairs % NULL_EVERY == 0:
+            members.append(((self._null,), (True,), ()))
+        self._pairs += 1
         hash_seed, order_seed = _hash_seed(rng), rng.getrandbits(32)
         cpu = rng.choice(self._processors) if self._processors else None
-        warm_batches, rounds, batches = _QUICK if quick else _FULL
         jobs = [
             Job(
                 kind="time",
@@ -159,9 +175,10 @@ class Bench:
                 look_aside=None if roles else False,
                 cpu=cpu,
                 limit_seconds=self._limit_seconds,
-                warm_batches=warm_batches,
-                rounds=rounds,
-                batches=batches,
+                warm_batches=_QUICK_WARM_BATCHES if quick else WARM_BATCHES,
+                rounds=_QUICK_TURNS if quick else TURNS,
+                turn_batches=TURN_BATCHES,
+                tail_every=TAIL_EVERY,
             )
             for specs, measured, roles in members
         ]
@@ -174,21 +191,18 @@ class Bench:
         return self._read(trials, [roles for _, _, roles in members])
 
     def _members(self) -> list[tuple[tuple[Spec, ...], tuple[bool, ...], tuple[Role, ...]]]:
-        """The processes of a pair: specs, which are measured, and whose they are; the last is the null trial."""
+        """The processes of a pair: specs, which are measured, and whose they are."""
         baseline, candidate = self._specs
-        null: tuple[tuple[Spec, ...], tuple[bool, ...], tuple[Role, ...]] = ((self._null,), (True,), ())
         if self._mode == "pairs":
             return [
                 ((baseline,), (True,), (Role.BASELINE,)),
                 ((candidate,), (True,), (Role.CANDIDATE,)),
-                null,
             ]
         # A decoy is filled first, because whoever is filled first is slower; then both orders.
         measured = (False, True, True)
         return [
             ((baseline, baseline, candidate), measured, (Role.BASELINE, Role.CANDIDATE)),
             ((baseline, candidate, baseline), measured, (Role.CANDIDATE, Role.BASELINE)),
-            null,
         ]
 
     def _clocks(self, specs: tuple[Spec, ...], roles: tuple[Role, ...]) -> tuple[bool | None, ...]:
@@ -208,10 +222,14 @@ class Bench:
         starts = tuple(trial.start_seconds for trial in trials if trial is not None)
         if any(trial is None or trial.gave_up for trial in trials):
             return Pair(incidents=tuple(incidents), start_seconds=starts)
-        null = trials[-1]
-        assert null is not None  # just excluded
-        harness = measurements(null.arms[0], self._concurrency)
-        costs = {name: harness[name] for name in ("operation_time", "cpu_time")}
+        self._harness += [
+            measurements(trial.arms[0], self._concurrency)
+            for trial, members in zip(trials, roles, strict=True)
+            if trial is not None and not members
+        ]
+        costs = {
+            name: float(np.median([cost[name] for cost in self._harness])) for name in ("operation_time", "cpu_time")
+        }
         values: Values = {}
         per_role = {
             role: [measurements(sample, self._concurrency, costs) for sample in samples]
@@ -221,8 +239,14 @@ class Bench:
             sides = [[found[name] for found in per_role[role] if name in found] for role in _ROLES]
             if all(len(side) == len(per_role[Role.BASELINE]) for side in sides):
                 values[name] = (_middle(name, sides[0]), _middle(name, sides[1]))
+        turns = [
+            [turn_times(sample, self._concurrency, costs["operation_time"]) for sample in of_role[role]]
+            for role in _ROLES
+        ]
+        by_turn = [paired_log_ratio(*sides) for sides in zip(*turns, strict=True)]
         return Pair(
             values=values,
+            differences={"operation_time": float(np.mean(by_turn))},
             incidents=tuple(incidents),
             harness_ns=costs["operation_time"],
             start_seconds=starts,
@@ -233,23 +257,30 @@ class Bench:
 _ROLES = (Role.BASELINE, Role.CANDIDATE)
 
 
+def turn_times(sample: ArmSample, concurrency: int, harness_ns: float = 0.0) -> NDArray[np.float64]:
+    """Mean nanoseconds an operation of each turn, net of harness_ns.
+
+    With one client, look-aside fills are timed apart; several clients' fills overlap with operations and stay in.
+    """
+    batch_ns = sample.batch_ns - sample.fill_ns if concurrency == 1 else sample.batch_ns
+    turns = batch_ns.reshape(-1, sample.turn_batches).mean(axis=1) / sample.batch - harness_ns
+    return np.asarray(np.maximum(turns, _FLOOR), dtype=np.float64)
+
+
 def measurements(sample: ArmSample, concurrency: int, harness: dict[str, float] | None = None) -> dict[str, float]:
     """The metrics of one trial: nanoseconds an operation net of harness, and ratios.
 
-    With one client, look-aside fills are timed apart; several clients' fills overlap with operations and stay
-    in. A metric that the trial cannot show (no gets, no fills) is left out.
+    A metric that the trial cannot show (no gets, no fills) is left out.
     """
     costs = harness or {}
-    fills_ns = sample.fill_ns if concurrency == 1 else np.zeros_like(sample.fill_ns)
-    batch_ns = (sample.batch_ns - fills_ns) / sample.batch
-    operation_cost = costs.get("operation_time", 0.0)
-    operations = sample.batch * len(sample.batch_ns)
+    turns = turn_times(sample, concurrency, costs.get("operation_time", 0.0))
+    operations = sample.batch * len(sample.batch_cpu_ns)
     found = {
-        "operation_time": float(np.quantile(batch_ns, 0.1)) - operation_cost,
+        "operation_time": float(np.median(turns)),
         "cpu_time": float(sample.batch_cpu_ns.sum()) / operations - costs.get("cpu_time", 0.0),
         "tail": float(np.quantile(sample.operation_ns, 0.99)),
-        "mean_time": float(batch_ns.mean()) - operation_cost,
-        "median_time": float(np.median(batch_ns)) - operation_cost,
+        "mean_time": float(turns.mean()),
+        "best_time": float(np.quantile(turns, 0.1)),
         "p999": float(np.quantile(sample.operation_ns, 0.999)),
     }
     found = {name: max(_FLOOR, value) for name, value in found.items()}

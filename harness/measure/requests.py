@@ -77,6 +77,7 @@ class Requests:
             "warmup": self.warmup,
             "look_aside": self.look_aside,
             "key_width": widths.pop() + 1,
+            "distinct_keys": self.distinct_keys,
         }
         line = json.dumps(header).encode()
         with path.open("wb") as file:

@@ -27,6 +27,7 @@ class Stream:
         self.preload: int = header["preload"]
         self.warmup: int = header["warmup"]
         self.look_aside: bool = header["look_aside"]
+        self.distinct_keys: int = header["distinct_keys"]
         self._key_width: int = header["key_width"]
         offset = HEADER_BYTES
         self._offsets: dict[str, tuple[int, str, int]] = {}

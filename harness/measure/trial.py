@@ -33,8 +33,11 @@ class Job:
     """Requests a batch."""
     warm_batches: int = 0
     rounds: int = 1
-    """Turns; each has `batches` / `rounds` timed batches and one whose operations are timed singly."""
-    batches: int = 0
+    """Turns that each trial takes."""
+    turn_batches: int = 1
+    """Timed batches in a turn."""
+    tail_every: int = 1
+    """Turns between two that end with a batch whose operations are timed singly."""
     concurrency: int = 1
     look_aside: bool | None = None
     """None: as the workload says."""
@@ -50,20 +53,15 @@ class Job:
     limit_seconds: float = 60.0
     """How long the cache may take to get ready, and then for each turn."""
 
-    @property
-    def measured_requests(self) -> int:
-        """How many requests the batches take."""
-        return self.batch * (self.warm_batches + self.batches + self.rounds)
-
-    def request(self, ring: dict[str, Any], result_fd: int) -> bytes:
+    def request(self, ring: dict[str, Any], result_fd: int, error_fd: int) -> dict[str, Any]:
         """The job as the child reads it."""
         fields = {name: getattr(self, name) for name in _PASSED_ON}
         arms = [
             {"text": spec.text, "target": spec.target, "parameters": spec.parameters, "measured": measured}
             for spec, measured in zip(self.specs, self.measured, strict=True)
         ]
-        fields |= {"arms": arms, "ring": ring, "result_fd": result_fd, "requests": str(self.requests)}
-        return json.dumps(fields).encode()
+        ends = {"ring": ring, "result_fd": result_fd, "error_fd": error_fd}
+        return fields | ends | {"arms": arms, "requests": str(self.requests)}
 
 
 _PASSED_ON = (
@@ -73,7 +71,8 @@ _PASSED_ON = (
     "batch",
     "warm_batches",
     "rounds",
-    "batches",
+    "turn_batches",
+    "tail_every",
     "concurrency",
     "look_aside",
     "entries",
@@ -94,6 +93,7 @@ class ArmSample:
     """
 
     batch: int
+    turn_batches: int
     batch_ns: NDArray[np.int64]
     batch_cpu_ns: NDArray[np.int64]
     fill_ns: NDArray[np.int64]
@@ -154,6 +154,7 @@ def parse_trial(data: bytes, job: Job, began_ns: int, seconds: float) -> Trial:
         arms.append(
             ArmSample(
                 batch=job.batch,
+                turn_batches=job.turn_batches,
                 **of_arm,
                 counts=arm["counts"],
                 measured_gets=arm["measured_gets"],

@@ -114,7 +114,7 @@ class TrialRun:
         }
 
     async def _measure(self, drivers: list[Driver], start: int) -> None:
-        """Warm-up batches, then rounds of timed batches and one tail batch; arms in one process alternate."""
+        """Warm-up batches, then turns of timed batches, some with a tail batch; arms in one process alternate."""
         job = self._job
         length: int = job["batch"]
         rounds: int = job["rounds"]
@@ -131,16 +131,17 @@ class TrialRun:
             ring["write_fds"],
             job["limit_seconds"],
         )
-        for _ in turns.take():
+        for turn in turns.take():
             if job["cpu"] is not None:
                 os.sched_setaffinity(0, {job["cpu"]})
-            for _batch in range(job["batches"] // rounds):
+            for _ in range(job["turn_batches"]):
                 for driver in order.sample(drivers, len(drivers)):
                     await driver.measure(first, first + length)
                 first += length
-            for driver in order.sample(drivers, len(drivers)):
-                await driver.measure_single(first, first + length)
-            first += length
+            if turn % job["tail_every"] == 0:
+                for driver in order.sample(drivers, len(drivers)):
+                    await driver.measure_single(first, first + length)
+                first += length
 
     async def _has_native_clock(self, cache: Adapted) -> bool:
         """Whether entries outlive their ttl in workload time but not in real time.
