@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from cache_impls.protocol import COUNTERS, Capability
@@ -114,13 +114,17 @@ class Adapted:
         as_timedelta = "timedelta" in str(named.annotation)
         if named is third and named.kind is not named.KEYWORD_ONLY and not as_timedelta:
             return method
+        in_its_terms: Callable[[float], Any] = float
         if as_timedelta:
+            from datetime import timedelta  # here, because a trial process starts without it
+
             self._note("ttl is passed as a timedelta")
+            in_its_terms = partial(timedelta, 0)  # days, then seconds
 
         async def by_name(key: str, value: Any, ttl: float | None = None) -> Any:
             if ttl is None:
                 return await method(key, value)
-            return await keyword(key, value, timedelta(seconds=ttl) if as_timedelta else ttl)
+            return await keyword(key, value, in_its_terms(ttl))
 
         native_set, name = self.native.set, named.name  # type: ignore[attr-defined]  # as above
 

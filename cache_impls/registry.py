@@ -13,12 +13,10 @@ import importlib.util
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from cache_impls.dialects import CAPACITY_NAMES, Adapted, UnadaptableError, adapt
 from cache_impls.protocol import Capability
@@ -79,6 +77,8 @@ class Spec:
 
 def parse(text: str) -> Spec:
     """The Spec that text names. Raises SpecError; imports no cache."""
+    from urllib.parse import unquote  # here, because a trial process starts without it
+
     name, _, query = text.partition("?")
     parameters: dict[str, Any] = {}
     for item in filter(None, query.split("&")):
@@ -118,8 +118,8 @@ def _target(text: str, name: str) -> str:
     names = known()
     if name in names:
         return names[name][0]
-    nearest = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(sorted(names))}"
+    nearest = _nearest(name, names)
+    hint = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(sorted(names))}"
     raise SpecError(f"no cache {name!r}; {hint} (or write mypkg.mod:factory or file.py:factory)")
 
 
@@ -132,8 +132,8 @@ def _load(target: str) -> Callable[..., Any]:
     factory = getattr(module, attribute, None)
     if not callable(factory):
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        nearest = get_close_matches(attribute, names, n=1, cutoff=0.5)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        nearest = _nearest(attribute, names)
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
         raise SpecError(f"{module_name!r} has no factory {attribute!r}{hint}")
     return factory  # type: ignore[no-any-return]  # callable() narrows Any to a callable, not to its answer
 
@@ -173,14 +173,20 @@ def _check_parameters(text: str, factory: Callable[..., Any], parameters: dict[s
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
         for name in parameters:
             if name not in accepted:
-                nearest = get_close_matches(name, accepted, n=1, cutoff=0.5)
-                hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+                nearest = _nearest(name, accepted)
+                hint = f"did you mean {nearest!r}? " if nearest else ""
                 real = ", ".join(accepted) or "none"
                 raise SpecError(f"{text!r}: no parameter {name!r}; {hint}it takes {real}")
     try:
         signature.bind(**parameters)
     except TypeError as error:
         raise SpecError(f"{text!r}: {error}") from error
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    from difflib import get_close_matches  # as above
+
+    return next(iter(get_close_matches(name, list(names), n=1, cutoff=0.5)), None)
 
 
 def _scalar(text: str) -> Any:

@@ -23,12 +23,11 @@ from harness.model import Role
 from harness.stats.paired import paired_log_ratio
 
 WARM_BATCHES = 15
-TURNS = 40
-TURN_BATCHES = 2
-TAIL_EVERY = 2
-BATCHES = WARM_BATCHES + TURNS * TURN_BATCHES + TURNS // TAIL_EVERY
+TURNS = 80
+TAIL_EVERY = 4
+BATCHES = WARM_BATCHES + TURNS + TURNS // TAIL_EVERY
 """All batches of a trial: warm, timed, and timed singly."""
-BATCH = 500
+BATCH = 250
 """Requests a batch, unless the caches are so slow that a batch would take longer than `BATCH_SECONDS`."""
 BATCH_SECONDS = 0.005
 MIN_BATCH = 20
@@ -156,7 +155,8 @@ class Bench:
         if self._pairs % NULL_EVERY == 0:
             members.append(((self._null,), (True,), ()))
         self._pairs += 1
-        hash_seed, order_seed = _hash_seed(rng), rng.getrandbits(32)
+        hash_seed = _hash_seed(rng)
+        turns = draw_turns(rng, len(members), _QUICK_TURNS if quick else TURNS)
         cpu = rng.choice(self._processors) if self._processors else None
         jobs = [
             Job(
@@ -166,7 +166,7 @@ class Bench:
                 requests=self._file,
                 capacity=self.requests.capacity,
                 hash_seed=hash_seed,
-                order_seed=order_seed,
+                turns=turns,
                 batch=self.batch,
                 concurrency=self._concurrency,
                 needs=self.requests.needs,
@@ -176,8 +176,6 @@ class Bench:
                 cpu=cpu,
                 limit_seconds=self._limit_seconds,
                 warm_batches=_QUICK_WARM_BATCHES if quick else WARM_BATCHES,
-                rounds=_QUICK_TURNS if quick else TURNS,
-                turn_batches=TURN_BATCHES,
                 tail_every=TAIL_EVERY,
             )
             for specs, measured, roles in members
@@ -257,13 +255,18 @@ class Bench:
 _ROLES = (Role.BASELINE, Role.CANDIDATE)
 
 
+def draw_turns(rng: random.Random, members: int, rounds: int) -> tuple[int, ...]:
+    """Whose turn it is: rounds in which each of the members has one, in an order drawn anew for each."""
+    return tuple(member for _ in range(rounds) for member in rng.sample(range(members), members))
+
+
 def turn_times(sample: ArmSample, concurrency: int, harness_ns: float = 0.0) -> NDArray[np.float64]:
-    """Mean nanoseconds an operation of each turn, net of harness_ns.
+    """Nanoseconds an operation of each turn, net of harness_ns.
 
     With one client, look-aside fills are timed apart; several clients' fills overlap with operations and stay in.
     """
     batch_ns = sample.batch_ns - sample.fill_ns if concurrency == 1 else sample.batch_ns
-    turns = batch_ns.reshape(-1, sample.turn_batches).mean(axis=1) / sample.batch - harness_ns
+    turns = batch_ns / sample.batch - harness_ns
     return np.asarray(np.maximum(turns, _FLOOR), dtype=np.float64)
 
 

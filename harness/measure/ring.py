@@ -86,7 +86,8 @@ class _Ring:
                 os.close(fd)
             for member in self._members:
                 os.close(member.write_fd)
-        stack.callback(_end, self._process)
+        self._finished: list[bool] = []
+        stack.callback(_end, self._process, self._finished)
 
     def run(self) -> list[Trial | None]:
         """Until all have finished or one has given up. Raises as `run_ring`."""
@@ -106,6 +107,7 @@ class _Ring:
                     poll.unregister(fd)
                     if not self._finish(reading.pop(fd)):
                         return [member.trial for member in self._members]
+        self._finished.append(True)
         return [member.trial for member in self._members]
 
     def _finish(self, number: int) -> bool:
@@ -149,7 +151,7 @@ class _Ring:
     def _longest_seconds(self) -> float:
         """The most that the trials can take within their own limits."""
         jobs = [member.job for member in self._members]
-        return sum(job.limit_seconds * (2 + job.rounds) for job in jobs) + _GRACE_SECONDS
+        return sum(job.limit_seconds * (2 + len(job.turns)) for job in jobs) + _GRACE_SECONDS
 
 
 def _start(hash_seed: int, passed: list[int], request: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -159,7 +161,7 @@ def _start(hash_seed: int, passed: list[int], request: dict[str, Any]) -> subpro
     }
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness.measure.child"],
+            [sys.executable, "-c", "from harness.measure.child import main; main()"],
             stdin=subprocess.PIPE,
             pass_fds=passed,
             start_new_session=True,  # ^C reaches the parent alone, which then ends the children
@@ -176,8 +178,13 @@ def _start(hash_seed: int, passed: list[int], request: dict[str, Any]) -> subpro
     return process
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the interpreter, its forks and what they started, unless all have ended; then wait for it."""
+def _end(process: subprocess.Popen[bytes], finished: list[bool]) -> None:
+    """Wait for the interpreter if its forks have finished; else kill it, them and what they started."""
+    if finished:
+        try:
+            process.wait(timeout=_GRACE_SECONDS)  # it counts its forks' CPU, for the disturbance report
+        except subprocess.TimeoutExpired:
+            pass  # killed below
     if process.poll() is None:
         try:
             os.killpg(process.pid, signal.SIGKILL)

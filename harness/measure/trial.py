@@ -28,16 +28,13 @@ class Job:
     requests: Path
     capacity: int
     hash_seed: int
-    order_seed: int = 0
+    turns: tuple[int, ...] = (0,)
+    """Whose turn it is among the trials of the pair, in order."""
     batch: int = 0
     """Requests a batch."""
     warm_batches: int = 0
-    rounds: int = 1
-    """Turns that each trial takes."""
-    turn_batches: int = 1
-    """Timed batches in a turn."""
     tail_every: int = 1
-    """Turns between two that end with a batch whose operations are timed singly."""
+    """Turns, each a timed batch, between two that also have a batch whose operations are timed singly."""
     concurrency: int = 1
     look_aside: bool | None = None
     """None: as the workload says."""
@@ -67,11 +64,9 @@ class Job:
 _PASSED_ON = (
     "kind",
     "capacity",
-    "order_seed",
+    "turns",
     "batch",
     "warm_batches",
-    "rounds",
-    "turn_batches",
     "tail_every",
     "concurrency",
     "look_aside",
@@ -93,7 +88,6 @@ class ArmSample:
     """
 
     batch: int
-    turn_batches: int
     batch_ns: NDArray[np.int64]
     batch_cpu_ns: NDArray[np.int64]
     fill_ns: NDArray[np.int64]
@@ -154,7 +148,6 @@ def parse_trial(data: bytes, job: Job, began_ns: int, seconds: float) -> Trial:
         arms.append(
             ArmSample(
                 batch=job.batch,
-                turn_batches=job.turn_batches,
                 **of_arm,
                 counts=arm["counts"],
                 measured_gets=arm["measured_gets"],

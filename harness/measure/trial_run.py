@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import random
 import signal
 import time
 from array import array
@@ -24,7 +23,7 @@ from harness.clock import WorkloadClock
 from harness.measure.driver import Driver, TooManyErrorsError
 from harness.measure.loop import WorkloadLoop
 from harness.measure.stream import Stream
-from harness.measure.turns import TurnTaker, schedule
+from harness.measure.turns import TurnTaker
 
 _PRELOAD_STEP = 2_000
 _PROBE_KEY = "cachegate:probe"
@@ -114,11 +113,9 @@ class TrialRun:
         }
 
     async def _measure(self, drivers: list[Driver], start: int) -> None:
-        """Warm-up batches, then turns of timed batches, some with a tail batch; arms in one process alternate."""
+        """Warm-up batches, then turns of a timed batch, some with a tail batch; arms in one process alternate."""
         job = self._job
         length: int = job["batch"]
-        rounds: int = job["rounds"]
-        order = random.Random(job["order_seed"])
         first = start
         for driver in drivers:
             await driver.drive(start, start + job["warm_batches"] * length, step=length)
@@ -126,7 +123,7 @@ class TrialRun:
         ring = job["ring"]
         turns = TurnTaker(
             ring["me"],
-            schedule(len(ring["write_fds"]), rounds, job["order_seed"]),
+            job["turns"],
             ring["read_fd"],
             ring["write_fds"],
             job["limit_seconds"],
@@ -134,12 +131,12 @@ class TrialRun:
         for turn in turns.take():
             if job["cpu"] is not None:
                 os.sched_setaffinity(0, {job["cpu"]})
-            for _ in range(job["turn_batches"]):
-                for driver in order.sample(drivers, len(drivers)):
-                    await driver.measure(first, first + length)
-                first += length
+            drivers.reverse()  # each goes first in every other turn
+            for driver in drivers:
+                await driver.measure(first, first + length)
+            first += length
             if turn % job["tail_every"] == 0:
-                for driver in order.sample(drivers, len(drivers)):
+                for driver in drivers:
                     await driver.measure_single(first, first + length)
                 first += length
 

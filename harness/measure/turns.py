@@ -4,24 +4,14 @@ A shared machine is fast for a while and slow for a while. Whole trials one afte
 different whiles; turns of some batches, in an order drawn anew for each round, put both arms into each.
 Every trial is still a fresh process. Only one works at a time: the others wait for a byte on a pipe.
 
-Runs in the trial child (`TurnTaker`) and in the parent (`schedule` is pure).
+`TurnTaker` runs in the trial child. Whose turn it is was drawn by the parent (`pairs.draw_turns`).
 """
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 from collections.abc import Iterator
-
-
-def schedule(members: int, rounds: int, seed: int) -> list[int]:
-    """Whose turn it is, for rounds in which each member has one turn, in an order drawn from seed."""
-    order = random.Random(seed)
-    turns: list[int] = []
-    for _ in range(rounds):
-        turns += order.sample(range(members), members)
-    return turns
 
 
 class TurnTaker:
