@@ -66,7 +66,8 @@ def gate(request: GateRequest, say: Say) -> GateDocument:
         while judge.decision() is Decision.OPEN and not contest.findings:
             if contest.elapsed_seconds >= request.budget_seconds:
                 break
-            for name in contest.benches:
+            suspect = judge.suspect()
+            for name in contest.benches if suspect is None else [suspect]:
                 _one_round(contest, judge, evidence, name)
                 if judge.decision() is not Decision.OPEN or contest.findings:
                     break
@@ -202,14 +203,13 @@ def _verdict(
 def _remedy(request: GateRequest, contest: Contest, judge: Judge) -> str:
     """What would decide an open run."""
     pairs = max(metric.result().pairs for metric in judge.metrics)
-    more = [metric.pairs_to_decide() for metric in judge.metrics if metric.verdict is Verdict.INCONCLUSIVE]
+    more = judge.pairs_to_decide()
     precise = "" if request.options.mode == "precise" else ", or --precise"
     if pairs == 0:
         return f"no pair was finished; give it more, for instance --budget {request.budget_seconds * 4:.0f}s"
-    known = [count for count in more if count is not None]
-    if len(known) < len(more):
+    if more is None:
         return f"it is too near the margin to tell; choose another --margin{precise}"
-    seconds = contest.elapsed_seconds * (1 + max(known) / pairs)
+    seconds = contest.elapsed_seconds * (1 + more / pairs)
     budget = math.ceil(seconds * 1.5 / 10) * 10
     return f"about {seconds - contest.elapsed_seconds:.0f} s more would (--budget {budget}s){precise}"
 

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ from harness.gate.policy import ALPHA, CONFIDENCE, Gated, severity
 from harness.model import Verdict
 from harness.stats.location import one_sample
 from harness.stats.metric import Metric
-from harness.stats.sequential import SignRule
+from harness.stats.sequential import SignRule, log_wealth
 
 
 class MetricJudge:
@@ -62,6 +63,16 @@ class MetricJudge:
     def differs_from_itself(self) -> bool:
         """Whether the baseline failed against itself."""
         return any(rule.decision is False for rule in self._self_rules)
+
+    @property
+    def fail_wealth(self) -> float:
+        """The logarithm of the evidence against the candidate."""
+        return log_wealth(self._rule.above, self._rule.below)
+
+    @property
+    def leans_to_fail(self) -> bool:
+        """Whether it is undecided with the evidence against it that a single metric would need for half a failure."""
+        return self.verdict is Verdict.INCONCLUSIVE and self.fail_wealth > math.log(1 / ALPHA) / 2
 
     def pairs_to_decide(self) -> int | None:
         """How many more pairs would decide, if they fall as those so far."""
@@ -109,6 +120,25 @@ class Judge:
         if verdicts and all(verdict is Verdict.PROCEED for verdict in verdicts):
             return Decision.PASSED
         return Decision.OPEN
+
+    def suspect(self) -> str | None:
+        """The workload on which an undecided metric looks most like failing, if any does.
+
+        One failure decides the run, so pairs are best spent there. The rule stays valid: it holds for each
+        metric by itself, whichever is looked at next.
+        """
+        doubtful = [judge for judge in self.metrics if judge.leans_to_fail]
+        return max(doubtful, key=lambda judge: judge.fail_wealth).workload if doubtful else None
+
+    def pairs_to_decide(self) -> int | None:
+        """How many more pairs of each workload would decide the run, if they fall as those so far."""
+        waiting = [judge for judge in self.metrics if judge.verdict is Verdict.INCONCLUSIVE]
+        failing = [judge.pairs_to_decide() for judge in waiting if judge.leans_to_fail]
+        known = [pairs for pairs in failing if pairs is not None]
+        if known:
+            return min(known)  # one failure decides
+        passing = [judge.pairs_to_decide() for judge in waiting]
+        return None if None in passing else max((pairs for pairs in passing if pairs is not None), default=0)
 
     def undecided(self, workload: str) -> set[str]:
         """The names of the metrics of workload that need more pairs."""

@@ -25,8 +25,8 @@ from harness.stats.paired import paired_log_ratio
 WARM_BATCHES = 15
 TURNS = 80
 TAIL_EVERY = 4
-BATCHES = WARM_BATCHES + TURNS + TURNS // TAIL_EVERY
-"""All batches of a trial: warm, timed, and timed singly."""
+BATCHES = WARM_BATCHES + 2 * TURNS + TURNS // TAIL_EVERY
+"""All batches of a trial: warm-up, then to warm and to time each turn, and timed singly."""
 BATCH = 250
 """Requests a batch, unless the caches are so slow that a batch would take longer than `BATCH_SECONDS`."""
 BATCH_SECONDS = 0.005
@@ -110,7 +110,7 @@ class Bench:
     @property
     def measured_requests(self) -> int:
         """Requests that a trial measures: in timed batches and in those timed singly."""
-        return self.batch * (BATCHES - WARM_BATCHES)
+        return self.batch * (TURNS + TURNS // TAIL_EVERY)
 
     def pilot(self, rng: random.Random) -> Pair:
         """A short pair: shows whether the caches work at all, and fits the batch to their speed."""
