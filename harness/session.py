@@ -103,16 +103,11 @@ class Evidence:
 
 
 def _one_round(contest: Contest, judge: Judge, evidence: Evidence, name: str) -> None:
-    """One pair of each kind that workload name still needs."""
+    """One pair on workload name, of what is still undecided there."""
     undecided = judge.undecided(name)
-    if undecided - {MEMORY}:
-        pair = contest.time_pair(name)
-        evidence.add(name, pair)
-        judge.add(name, pair.values, pair.differences)
-    if MEMORY in undecided and not contest.findings:
-        pair = contest.memory_pair(name)
-        evidence.add(name, pair)
-        judge.add(name, pair.values, pair.differences)
+    pair = contest.pair(name, timed=bool(undecided - {MEMORY}), memory=MEMORY in undecided)
+    evidence.add(name, pair)
+    judge.add(name, pair.values, pair.differences)
 
 
 def _progress(judge: Judge, elapsed_seconds: float, budget_seconds: float) -> str:
@@ -228,8 +223,7 @@ def baseline(spec: str, options: Options, pairs: int, say: Say) -> BaselineDocum
         evidence = Evidence()
         for done in range(pairs):
             for name in contest.benches:
-                evidence.add(name, contest.time_pair(name))
-                evidence.add(name, contest.memory_pair(name))
+                evidence.add(name, contest.pair(name))
                 if contest.findings:
                     found = _incident(contest.findings[0])
                     raise NothingMeasuredError(f"nothing stored: {reasons.incident(found, spec)}")

@@ -1,8 +1,8 @@
 """The trial process: one run of one arm, then columns back to the parent.
 
-Reads its jobs (JSON) from standard input. A result is a line of JSON, then the columns it lists as raw
-arrays, on the descriptor that the job names. Kinds of job: `time` (drive the requests, measured) and `memory`
-(fill, and weigh).
+Reads its jobs (JSON) and the descriptors they need from a socket. A result is a line of JSON, then the
+columns it lists as raw arrays, on the descriptor of its job. Kinds of job: `time` (drive the requests, measured)
+and `memory` (fill, and weigh).
 
 One fresh interpreter serves all trials of a pair: it imports what they share, then each trial is a fork of it.
 So the arms of a pair share hash seed and memory layout, both drawn anew for the next pair, and neither has
@@ -18,48 +18,70 @@ import signal
 import sys
 from array import array
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any
 
 from harness.clock import WorkloadClock
+
+MAX_FDS = 64
+"""Descriptors that a request can carry: three a trial and a few more."""
 
 Columns = dict[str, "array[int]"]
 
 
 def main() -> None:
-    """Run the jobs on standard input, each in a fork, and tell how each fork ended."""
-    request = json.loads(sys.stdin.buffer.read())
+    """Import what trials share, run the jobs that come, each in a fork, and tell how each fork ended."""
     clock = WorkloadClock()
     clock.install()
+    import socket  # after the clock is installed, as all below
+
     import harness.measure.trial_run  # noqa: F401  # for the forks, that all may share it
 
+    control = socket.socket(fileno=0)
+    ready_ns = perf_counter_ns()
+    header, fds, _flags, _address = socket.recv_fds(control, 8, MAX_FDS)
+    if len(header) < 8:
+        return  # the parent has gone, or needs no more trials
+    length = int.from_bytes(header, "big")
+    text = b""
+    while len(text) < length:
+        text += control.recv(length - len(text))
+    request = json.loads(text)
     jobs = request["jobs"]
     members = {}
-    for job in jobs:
+    for number, job in enumerate(jobs):
         process = os.fork()
         if process == 0:
             # A pipe ends when its last writer closes it, so nobody may hold another's.
             for other in jobs:
                 if other is not job:
-                    os.close(other["result_fd"])
-            _trial(job, clock)
-        members[process] = job["ring"]["me"]
+                    os.close(fds[other["result_fd"]])
+            control.close()
+            _trial(job, fds, clock, ready_ns - request["began_ns"])
+        members[process] = number
     for job in jobs:
-        os.close(job["result_fd"])
+        os.close(fds[job["result_fd"]])
     for _ in jobs:
         process, status = os.wait()
         code = os.waitstatus_to_exitcode(status)
-        os.write(request["status_fd"], f"{members[process]} {code}\n".encode())
+        control.send(f"{members[process]} {code}\n".encode())
 
 
-def _trial(job: dict[str, Any], clock: WorkloadClock) -> None:
-    """One trial; does not return."""
+def _trial(job: dict[str, Any], fds: list[int], clock: WorkloadClock, imports_ns: int) -> None:
+    """One trial; does not return. imports_ns is what its interpreter took to be ready."""
+    forked_ns = perf_counter_ns()
     try:
+        for name in ("result_fd", "error_fd", "token_fd"):
+            job[name] = fds[job[name]]
+        job["token_fds"] = [fds[place] for place in job["token_fds"]]
         os.dup2(job["error_fd"], 1)
         os.dup2(job["error_fd"], 2)
         # Ends the process even if the cache holds the interpreter in C code; nobody is left to hang.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, job["limit_seconds"])
         report, columns = _run(job, clock)
+        if "first_operation_ns" in report:
+            report["start_ns"] = imports_ns + report.pop("first_operation_ns") - forked_ns
         report["columns"] = [[name, column.typecode, len(column)] for name, column in columns.items()]
         with os.fdopen(job["result_fd"], "wb") as pipe:
             pipe.write(json.dumps(report).encode() + b"\n")
@@ -93,6 +115,12 @@ def _run(job: dict[str, Any], clock: WorkloadClock) -> tuple[dict[str, Any], Col
         return {"status": "spec", "message": str(error)}, {}
 
 
+def _turns(job: dict[str, Any]) -> Any:
+    from harness.measure.turns import TurnTaker
+
+    return TurnTaker(job["me"], job["turns"], job["token_fd"], job["token_fds"], job["limit_seconds"])
+
+
 async def _weigh(job: dict[str, Any], spec: Any) -> dict[str, Any]:
     """Fill the cache with keys and values that only it keeps, and read this process's own memory."""
     from harness.measure.stream import Stream
@@ -116,6 +144,8 @@ async def _weigh(job: dict[str, Any], spec: Any) -> dict[str, Any]:
     gc.collect()
     filled_bytes = unique_bytes()
     await cache.shutdown()
+    if job["turns"]:
+        _turns(job).ready()  # the timed trials wait for this, so that nothing runs beside them
     return {"status": "ok", "empty_bytes": empty_bytes, "filled_bytes": filled_bytes}
 
 

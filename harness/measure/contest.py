@@ -9,6 +9,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +19,12 @@ import numpy as np
 from harness.documents import ArmResult, SkippedResult, WorkloadResult
 from harness.errors import UsageError
 from harness.measure import workload as workloads
+from harness.measure.bench import BATCH, BATCHES, Bench
 from harness.measure.environment import Watch, processors
 from harness.measure.generate import draw
-from harness.measure.pairs import BATCH, BATCHES, Bench, Incident, Mode, Pair
-from harness.measure.trial import ArmSample, LacksCapabilityError
+from harness.measure.pairs import Incident, Pair
+from harness.measure.ring import Interpreters
+from harness.measure.trial import ArmSample, LacksCapabilityError, Mode
 from harness.model import Arm, Notice
 
 Say = Callable[[str], None]
@@ -67,19 +70,23 @@ class Contest:
         """By workload, the metrics that it cannot show."""
         self._say = say
         self._rng = random.Random(options.seed)
+        self._interpreters = Interpreters(options.seed)
         self._samples: dict[str, tuple[ArmSample, ...]] = {}
         self._began = time.monotonic()
         self._processors = processors()
         self.watch = Watch()
 
     def __enter__(self) -> Contest:
-        self._folder = tempfile.TemporaryDirectory(prefix="cachegate-")
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cachegate-")))
+            stack.enter_context(self._interpreters)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._folder.cleanup()
+        self._stack.close()
 
     @property
     def elapsed_seconds(self) -> float:
@@ -104,13 +111,13 @@ class Contest:
                     f"at least {BATCHES} are needed"
                 )
             self._say(f"trying {self.arms[0].spec.text} and {self.arms[1].spec.text} on {requests.name}")
-            file = Path(self._folder.name) / f"requests-{number}"
+            file = self._folder / f"requests-{number}"
             requests.write(file)
             bench = Bench(
                 requests,
                 file,
-                self.arms[0].spec,
-                self.arms[1].spec,
+                (self.arms[0].spec, self.arms[1].spec),
+                self._interpreters,
                 mode=self.options.mode,
                 concurrency=self.options.concurrency,
                 processors=self._processors,
@@ -127,13 +134,9 @@ class Contest:
             if self.findings:
                 return
 
-    def time_pair(self, name: str) -> Pair:
-        """One pair of timed trials on workload name."""
-        return self._note(name, self.benches[name].time_pair(self._rng))
-
-    def memory_pair(self, name: str) -> Pair:
-        """One pair of filled caches on workload name."""
-        return self._note(name, self.benches[name].memory_pair(self._rng))
+    def pair(self, name: str, *, timed: bool = True, memory: bool = True) -> Pair:
+        """One pair on workload name: timed trials, filled caches, or both."""
+        return self._note(name, self.benches[name].pair(self._rng, timed=timed, memory=memory))
 
     def arm_results(self) -> tuple[ArmResult, ...]:
         """Both arms as they were measured."""

@@ -1,16 +1,19 @@
 """Start the trial processes of a pair, wait for them, or say how one of them ended.
 
 Runs in the parent. The trials of a pair are forks of one fresh interpreter (see `child`), in a session of
-their own, with the hash seed of the pair; whatever happens, all are killed and waited for before `run_ring`
-returns or raises. Each also carries a limit set with the kernel, so it ends even when the parent is killed.
+their own, with the hash seed of the pair. While they run, the interpreter of the next pair starts. Whatever
+happens, all are killed and waited for before `Interpreters` closes; each trial also carries a limit set with
+the kernel, and an idle interpreter ends when its parent does.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +21,8 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO
 
 from harness.errors import HarnessError
 from harness.measure.trial import Job, Trial, parse_trial
@@ -35,15 +39,40 @@ class TrialDiedError(Exception):
         self.member = member
 
 
-def run_ring(jobs: Sequence[Job]) -> list[Trial | None]:
-    """Run each job in a process of its own; `time` jobs take turns (see `turns`), `memory` jobs run freely.
+class Interpreters:
+    """Fresh interpreters, one for each pair, the next one always on its way. A context manager."""
 
-    If one gives up because of its cache's errors, the others are stopped and their place holds None.
-    Raises UsageError if a spec does not build, LacksCapabilityError if a cache cannot do what is asked, and
-    TrialDiedError if a trial crashes or hangs.
-    """
-    with ExitStack() as stack:
-        return _Ring(jobs, stack).run()
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(seed)
+        self._next: _Interpreter | None = None
+
+    def __enter__(self) -> Interpreters:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._next is not None:
+            self._next.close()
+
+    def run(self, jobs: Sequence[Job]) -> list[Trial | None]:
+        """Run each job in a process of its own; `time` jobs take turns once the `memory` jobs are done.
+
+        If one gives up because of its cache's errors, the others are stopped and their place holds None.
+        Raises UsageError if a spec does not build, LacksCapabilityError if a cache cannot do what is asked,
+        and TrialDiedError if a trial crashes or hangs.
+        """
+        current = self._next or self._start()
+        self._next = None
+        try:
+            current.send(jobs)
+            self._next = self._start()
+            return current.results()
+        finally:
+            current.close()
+
+    def _start(self) -> _Interpreter:
+        return _Interpreter(self._rng.randrange(1, 2**32))
 
 
 class _Member:
@@ -64,33 +93,60 @@ class _Member:
         return lines[-1][:300] if lines else ""
 
 
-class _Ring:
-    """The processes of one pair, from start to end."""
+class _Interpreter:
+    """One interpreter, from its start until it and its forks have ended."""
 
-    def __init__(self, jobs: Sequence[Job], stack: ExitStack) -> None:
-        self._members = [_Member(job, stack) for job in jobs]
-        self._status_fd, status_write_fd = os.pipe()
-        stack.callback(os.close, self._status_fd)
-        tokens = [os.pipe() for _ in jobs]
-        passed = [status_write_fd, *(end for ends in tokens for end in ends)]
-        passed += [fd for member in self._members for fd in (member.write_fd, member.errors.fileno())]
-        requests = []
-        for me, member in enumerate(self._members):
-            ring = {"me": me, "read_fd": tokens[me][0], "write_fds": [write for _, write in tokens]}
-            requests.append(member.job.request(ring, member.write_fd, member.errors.fileno()))
+    def __init__(self, hash_seed: int) -> None:
+        self._stack = ExitStack()
+        self._members: list[_Member] = []
+        self._finished = False
+        self._control, theirs = socket.socketpair()
+        self._stack.callback(self._control.close)
+        environment = os.environ | {
+            "PYTHONHASHSEED": str(hash_seed),
+            "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(Path.cwd()), *filter(None, sys.path)])),
+        }
         self._began_ns = time.perf_counter_ns()
         try:
-            self._process = _start(jobs[0].hash_seed, passed, {"jobs": requests, "status_fd": status_write_fd})
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", "from harness.measure.child import main; main()"],
+                stdin=theirs.fileno(),
+                start_new_session=True,  # ^C reaches the parent alone, which then ends the children
+                env=environment,
+            )
+        except OSError as error:
+            raise HarnessError(f"a trial process could not be started: {error}") from error
         finally:
-            for fd in (status_write_fd, *(end for ends in tokens for end in ends)):
-                os.close(fd)
+            theirs.close()
+        self._stack.callback(self._end)
+
+    def send(self, jobs: Sequence[Job]) -> None:
+        """Give it its jobs: their text, and the descriptors that the text names by their place."""
+        self._members = [_Member(job, self._stack) for job in jobs]
+        tokens = [os.pipe() for _ in jobs]
+        fds: list[int] = []
+        requests = []
+        for me, member in enumerate(self._members):
+            ends = {"me": me, "token_fd": 2 * me, "token_fds": [2 * place + 1 for place in range(len(jobs))]}
+            places = {"result_fd": 2 * len(jobs) + 2 * me, "error_fd": 2 * len(jobs) + 2 * me + 1}
+            requests.append(member.job.request() | ends | places)
+        fds += [end for ends_of_pipe in tokens for end in ends_of_pipe]
+        fds += [fd for member in self._members for fd in (member.write_fd, member.errors.fileno())]
+        text = json.dumps({"jobs": requests, "began_ns": self._began_ns}).encode()
+        try:
+            socket.send_fds(self._control, [len(text).to_bytes(8, "big")], fds)
+            self._control.sendall(text)
+        except OSError as error:
+            raise HarnessError(f"the trial process ended before it had work ({self._process.wait()})") from error
+        finally:
+            for ends_of_pipe in tokens:
+                for end in ends_of_pipe:
+                    os.close(end)
             for member in self._members:
                 os.close(member.write_fd)
-        self._finished: list[bool] = []
-        stack.callback(_end, self._process, self._finished)
 
-    def run(self) -> list[Trial | None]:
-        """Until all have finished or one has given up. Raises as `run_ring`."""
+    def results(self) -> list[Trial | None]:
+        """Until all have finished or one has given up. Raises as `Interpreters.run`."""
         poll = select.poll()
         reading = {member.read_fd: number for number, member in enumerate(self._members)}
         for fd in reading:
@@ -107,8 +163,12 @@ class _Ring:
                     poll.unregister(fd)
                     if not self._finish(reading.pop(fd)):
                         return [member.trial for member in self._members]
-        self._finished.append(True)
+        self._finished = True
         return [member.trial for member in self._members]
+
+    def close(self) -> None:
+        """End it and everything that it started, and let go of its descriptors."""
+        self._stack.close()
 
     def _finish(self, number: int) -> bool:
         """Parse the result of trial number; False if its cache made it give up."""
@@ -116,17 +176,16 @@ class _Ring:
         data = b"".join(member.chunks)
         if b"\n" not in data:
             raise self._death(number)
-        seconds = (time.perf_counter_ns() - self._began_ns) / 1e9
-        member.trial = parse_trial(data, member.job, self._began_ns, seconds)
+        member.trial = parse_trial(data, member.job)
         return member.trial.gave_up is None
 
     def _death(self, number: int) -> TrialDiedError:
-        """Why trial number ended: its interpreter tells the exit codes of its forks, a line each."""
+        """Why trial number ended: the interpreter tells the exit codes of its forks, a line each."""
         deadline = time.monotonic() + _GRACE_SECONDS
         lines = b""
         while (remaining := deadline - time.monotonic()) > 0:
-            readable, _, _ = select.select([self._status_fd], [], [], remaining)
-            chunk = os.read(self._status_fd, 4096) if readable else b""
+            readable, _, _ = select.select([self._control], [], [], remaining)
+            chunk = self._control.recv(4096) if readable else b""
             lines += chunk
             for line in lines.decode().splitlines():
                 who, code = (int(part) for part in line.split())
@@ -153,41 +212,16 @@ class _Ring:
         jobs = [member.job for member in self._members]
         return sum(job.limit_seconds * (2 + len(job.turns)) for job in jobs) + _GRACE_SECONDS
 
-
-def _start(hash_seed: int, passed: list[int], request: dict[str, Any]) -> subprocess.Popen[bytes]:
-    environment = os.environ | {
-        "PYTHONHASHSEED": str(hash_seed),
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(Path.cwd()), *filter(None, sys.path)])),
-    }
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from harness.measure.child import main; main()"],
-            stdin=subprocess.PIPE,
-            pass_fds=passed,
-            start_new_session=True,  # ^C reaches the parent alone, which then ends the children
-            env=environment,
-        )
-    except OSError as error:
-        raise HarnessError(f"a trial process could not be started: {error}") from error
-    assert process.stdin is not None  # stdin=PIPE
-    try:
-        process.stdin.write(json.dumps(request).encode())
-        process.stdin.close()
-    except BrokenPipeError:
-        pass  # it died at once; its exit status tells why
-    return process
-
-
-def _end(process: subprocess.Popen[bytes], finished: list[bool]) -> None:
-    """Wait for the interpreter if its forks have finished; else kill it, them and what they started."""
-    if finished:
-        try:
-            process.wait(timeout=_GRACE_SECONDS)  # it counts its forks' CPU, for the disturbance report
-        except subprocess.TimeoutExpired:
-            pass  # killed below
-    if process.poll() is None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it ended meanwhile
-    process.wait()
+    def _end(self) -> None:
+        """Wait for it if its forks have finished; else kill it, them and what they started."""
+        if self._finished:
+            try:
+                self._process.wait(timeout=_GRACE_SECONDS)  # so that its forks' CPU is counted
+            except subprocess.TimeoutExpired:
+                pass  # killed below
+        if self._process.poll() is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it ended meanwhile
+        self._process.wait()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from cache_impls.registry import Spec
 from harness.errors import UsageError
+
+Mode = Literal["pairs", "precise"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +29,7 @@ class Job:
     """For each spec, whether it is measured or only filled (a decoy)."""
     requests: Path
     capacity: int
-    hash_seed: int
-    turns: tuple[int, ...] = (0,)
+    turns: tuple[int, ...] = ()
     """Whose turn it is among the trials of the pair, in order."""
     batch: int = 0
     """Requests a batch."""
@@ -50,15 +51,18 @@ class Job:
     limit_seconds: float = 60.0
     """How long the cache may take to get ready, and then for each turn."""
 
-    def request(self, ring: dict[str, Any], result_fd: int, error_fd: int) -> dict[str, Any]:
-        """The job as the child reads it."""
+    def taking(self, turns: tuple[int, ...]) -> Job:
+        """The same job among trials that take turns."""
+        return replace(self, turns=turns)
+
+    def request(self) -> dict[str, Any]:
+        """The job as the child reads it, but for its descriptors."""
         fields = {name: getattr(self, name) for name in _PASSED_ON}
         arms = [
             {"text": spec.text, "target": spec.target, "parameters": spec.parameters, "measured": measured}
             for spec, measured in zip(self.specs, self.measured, strict=True)
         ]
-        ends = {"ring": ring, "result_fd": result_fd, "error_fd": error_fd}
-        return fields | ends | {"arms": arms, "requests": str(self.requests)}
+        return fields | {"arms": arms, "requests": str(self.requests)}
 
 
 _PASSED_ON = (
@@ -116,8 +120,7 @@ class Trial:
     empty_bytes: int = 0
     filled_bytes: int = 0
     start_seconds: float = 0.0
-    """From the start of the process to its first operation."""
-    seconds: float = 0.0
+    """From the start of its interpreter to its first operation, less what it waited for work."""
 
 
 _SPOKEN = {"DELETE": "delete()", "TTL": "ttl in its set()"}
@@ -127,7 +130,7 @@ class LacksCapabilityError(Exception):
     """A cache does not promise what the requests ask for; the message says what."""
 
 
-def parse_trial(data: bytes, job: Job, began_ns: int, seconds: float) -> Trial:
+def parse_trial(data: bytes, job: Job) -> Trial:
     """The trial that a child reported. Raises UsageError if its spec did not build, LacksCapabilityError."""
     line, _, rest = data.partition(b"\n")
     report = json.loads(line)
@@ -136,7 +139,7 @@ def parse_trial(data: bytes, job: Job, began_ns: int, seconds: float) -> Trial:
     if report["status"] == "lacks":
         raise LacksCapabilityError(f"{report['spec']} has no {' and no '.join(_SPOKEN[n] for n in report['missing'])}")
     if job.kind == "memory":
-        return Trial(empty_bytes=report["empty_bytes"], filled_bytes=report["filled_bytes"], seconds=seconds)
+        return Trial(empty_bytes=report["empty_bytes"], filled_bytes=report["filled_bytes"])
     columns: dict[str, NDArray[np.int64]] = {}
     offset = 0
     for name, _code, length in report["columns"]:
@@ -165,6 +168,5 @@ def parse_trial(data: bytes, job: Job, began_ns: int, seconds: float) -> Trial:
     return Trial(
         arms=tuple(arms),
         gave_up=report["gave_up"],
-        start_seconds=(report["first_operation_ns"] - began_ns) / 1e9,
-        seconds=seconds,
+        start_seconds=report["start_ns"] / 1e9,
     )

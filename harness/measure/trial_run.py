@@ -125,14 +125,7 @@ class TrialRun:
         for driver in drivers:
             await driver.drive(start, start + job["warm_batches"] * length, step=length)
         first += job["warm_batches"] * length
-        ring = job["ring"]
-        turns = TurnTaker(
-            ring["me"],
-            job["turns"],
-            ring["read_fd"],
-            ring["write_fds"],
-            job["limit_seconds"],
-        )
+        turns = TurnTaker(job["me"], job["turns"], job["token_fd"], job["token_fds"], job["limit_seconds"])
         for turn in turns.take():
             if job["cpu"] is not None:
                 os.sched_setaffinity(0, {job["cpu"]})

@@ -36,7 +36,7 @@ class TurnTaker:
             for _ in others:
                 self._wait()
         else:
-            self._wake(turns[0])
+            self.ready()
         mine = 0
         for position, member in enumerate(turns):
             if member != me:
@@ -49,10 +49,14 @@ class TurnTaker:
             if following is not None and following != me:
                 self._wake(following)
         if turns[-1] == me:
-            for member in others:
+            for member in set(turns) - {me}:
                 self._wake(member)
         else:
             self._wait()
+
+    def ready(self) -> None:
+        """Tell who begins that I am ready. All that a member without turns has to say."""
+        self._wake(self._turns[0])
 
     def _wait(self) -> None:
         # Only the member that works is short of time, so it is the one that a hang ends.
