@@ -65,7 +65,7 @@ REPORTED = (
 """Shown, never judged: too noisy (mean, p10, p99.9), or of another number of operations (fills)."""
 
 COVERS = {
-    "operation_time": "a cost in at least a quarter of the turns (1 ms each)",
+    "operation_time": "a cost in at least a quarter of the batches",
     "cpu_time": "all CPU of the process: sweeps, collections, fills",
     "tail": "one operation in a hundred",
     "memory": "bytes a stored entry adds to the process",

@@ -7,6 +7,7 @@ import threading
 import time
 
 from conftest import VirtualTime
+
 from harness.clock import EPOCH_SECONDS, START_SECONDS, WorkloadClock
 
 
@@ -42,7 +43,8 @@ def test_time_never_goes_back() -> None:
 
 def test_due_timers_are_work(virtual_time: VirtualTime) -> None:
     """`has_work` is how the driver knows that it must yield: it sees due timers and ready callbacks."""
-    loop, seen = virtual_time.loop, []
+    loop = virtual_time.loop
+    seen: list[str] = []
 
     async def main() -> None:
         assert not loop.has_work()

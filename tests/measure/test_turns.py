@@ -8,7 +8,6 @@ import threading
 
 import pytest
 
-from harness.measure import turns
 from harness.measure.bench import draw_turns
 from harness.measure.turns import TurnTaker
 
@@ -25,7 +24,7 @@ def test_each_round_has_a_turn_of_each() -> None:
 def no_alarm(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The limits that would be set; in a test process no alarm must ring."""
     limits: list[float] = []
-    monkeypatch.setattr(turns.signal, "setitimer", lambda _which, seconds: limits.append(seconds))
+    monkeypatch.setattr("harness.measure.turns.signal.setitimer", lambda _which, seconds: limits.append(seconds))
     return limits
 
 
@@ -37,8 +36,8 @@ def test_turns_follow_the_schedule(members: int) -> None:
     order: list[int] = []
 
     def work(me: int) -> None:
-        for _ in TurnTaker(me, list(drawn), pipes[me][0], [write for _, write in pipes], 5.0).take():
-            order.append(me)
+        taker = TurnTaker(me, list(drawn), pipes[me][0], [write for _, write in pipes], 5.0)
+        order.extend(me for _ in taker.take())
 
     threads = [threading.Thread(target=work, args=(me,), daemon=True) for me in range(members)]
     for thread in threads:
@@ -59,8 +58,7 @@ def test_a_member_without_turns_only_says_that_it_is_ready() -> None:
     order: list[str] = []
 
     def work() -> None:
-        for _ in TurnTaker(0, [0, 0], pipes[0][0], writes, 5.0).take():
-            order.append("turn")
+        order.extend("turn" for _ in TurnTaker(0, [0, 0], pipes[0][0], writes, 5.0).take())
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

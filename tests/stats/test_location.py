@@ -44,8 +44,8 @@ def test_the_interval_is_the_signed_rank_test_turned_round(count: int, confidenc
         assert 2 * 0.5**count > 1 - confidence
         return
     for bound, outwards in ((estimate.low, -1), (estimate.high, 1)):
-        inside = wilcoxon(values - (bound - outwards * 1e-9), mode="exact").pvalue
-        outside = wilcoxon(values - (bound + outwards * 1e-9), mode="exact").pvalue
+        inside = wilcoxon(values - (bound - outwards * 1e-9), method="exact").pvalue
+        outside = wilcoxon(values - (bound + outwards * 1e-9), method="exact").pvalue
         assert inside > 1 - confidence - 1e-12
         assert outside <= 1 - confidence + 1e-12
 

@@ -1,0 +1,97 @@
+"""Imports point one way: DESIGN's arrows, held by reading every import statement."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BASE = ("harness.model", "harness.clock", "harness.units", "harness.errors", "harness.documents")
+PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
+
+# Who may import what of ours, the longest matching prefix first. `harness` alone is its version.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "cache_impls": ("cache_impls",),
+    "scenarios": ("scenarios",),
+    "harness.model": ("cache_impls.registry",),
+    "harness.clock": (),
+    "harness.errors": (),
+    "harness.units": ("harness.errors",),
+    "harness.documents": ("harness.model",),
+    "harness.stats": (*BASE, "harness.stats"),
+    "harness.measure": (*BASE, *PUBLIC_CACHES, "harness.measure", "harness.stats", "scenarios", "harness"),
+    "harness.gate": (*BASE, "harness.gate", "harness.stats"),
+    "harness.report": (
+        *BASE,
+        "harness.report",
+        "harness.gate",
+        "cache_impls.registry",
+        "harness.measure.workload",
+        "harness.measure",
+    ),
+    "harness.store": BASE,
+    "harness.session": ("harness", "cache_impls"),
+    "harness.cli": ("harness",),
+    "harness.__main__": ("harness.cli",),
+    "harness": (),
+}
+CHILD = ("child", "driver", "loop", "stream", "truth", "turns", "trial_run", "values")
+
+
+def modules() -> list[tuple[str, Path]]:
+    found = []
+    for package in ("harness", "cache_impls", "scenarios"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found.append((".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def ours(names: set[str]) -> set[str]:
+    return {name for name in names if name.split(".")[0] in ("harness", "cache_impls", "scenarios")}
+
+
+def permitted(name: str, allowed: tuple[str, ...]) -> bool:
+    return any(name == prefix or (prefix != "harness.measure" and name.startswith(f"{prefix}.")) for prefix in allowed)
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=[name for name, _ in modules()])
+def test_arrows(module: str, path: Path) -> None:
+    """A module imports only what its place in the design allows."""
+    place = max((prefix for prefix in ALLOWED if module == prefix or module.startswith(f"{prefix}.")), key=len)
+    wrong = {
+        name
+        for name in ours(imports(path))
+        if not permitted(name, ALLOWED[place] + ((place,) if place != "harness" else ()))
+    }
+    assert wrong == set()
+
+
+def test_the_arrows_would_notice() -> None:
+    """The mutant: statistics that print are caught."""
+    assert not permitted("harness.report.terminal", ALLOWED["harness.stats"])
+    assert not permitted("harness.session", ALLOWED["harness.gate"])
+    assert not permitted("harness.model", ALLOWED["cache_impls"])
+
+
+def test_the_trial_child_starts_lean() -> None:
+    """It imports neither NumPy nor pydantic, nor any cache: each would cost start-up time in every trial."""
+    code = f"import sys; import {', '.join(f'harness.measure.{name}' for name in CHILD)}; print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split())
+    heavy = {"numpy", "scipy", "pydantic", "psutil", "rich", "typer", "importlib.metadata", "difflib", "random"}
+    assert loaded & heavy == set()
+    assert not any(name.startswith("cache_impls.") for name in loaded - {*PUBLIC_CACHES})
