@@ -88,6 +88,8 @@ class Bench:
         self._harness: list[dict[str, float]] = []
         """What the null trials have shown so far."""
         self._timed_pairs = 0
+        self._entries = ENTRIES
+        """In a memory trial; fewer if a spec sets a bound of its own, so that both arms hold the same."""
         self._native_clock: dict[Role, bool] = {}
         """Found by the pilot."""
 
@@ -100,6 +102,8 @@ class Bench:
         """A short pair: shows whether the caches work at all, and fits the batch to their speed."""
         pair = self._run(self._timed(rng, quick=True), [])
         self._native_clock = {role: s.native_clock for role, s in zip(ROLES, pair.samples, strict=False)}
+        own_bounds = [s.capacity for s in pair.samples if s.capacity not in (None, self.requests.capacity)]
+        self._entries = min([ENTRIES, *own_bounds])
         if pair.values:
             slowest_ns = max(pair.values["operation_time"])
             self.batch = max(MIN_BATCH, min(self.batch, int(BATCH_SECONDS * 1e9 / slowest_ns)))
@@ -161,7 +165,7 @@ class Bench:
                     specs=(spec,),
                     requests=self._file,
                     capacity=max(self.requests.capacity, ENTRIES),
-                    entries=ENTRIES,
+                    entries=self._entries,
                     key_format=self.requests.key_format,
                     limit_seconds=self._limit_seconds,
                 ),
@@ -247,7 +251,7 @@ def _measured(seat: _Seat, trial: Trial | None) -> list[tuple[Role, ArmSample]]:
 def _read_weighed(trials: list[Trial]) -> Values:
     if not trials:
         return {}
-    baseline, candidate = (max(FLOOR, (trial.filled_bytes - trial.empty_bytes) / ENTRIES) for trial in trials)
+    baseline, candidate = (max(FLOOR, trial.bytes_an_entry) for trial in trials)
     return {"memory": (baseline, candidate)}
 
 

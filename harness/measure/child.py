@@ -123,6 +123,7 @@ def _turns(job: dict[str, Any]) -> Any:
 
 async def _weigh(job: dict[str, Any], spec: Any) -> dict[str, Any]:
     """Fill the cache with keys and values that only it keeps, and read this process's own memory."""
+    from cache_impls.protocol import Capability
     from harness.measure.stream import Stream
     from harness.measure.values import fill_up, head_of
 
@@ -143,10 +144,12 @@ async def _weigh(job: dict[str, Any], spec: Any) -> dict[str, Any]:
         await cache.set(key, fill_up(head_of(i, key), sizes[i % rows]), ttl_ms / 1000 if ttl_ms else None)
     gc.collect()
     filled_bytes = unique_bytes()
+    # A bound of the spec's own may have evicted some: bytes count for those that are there.
+    held = await cache.size() if Capability.SIZE in cache.capabilities else entries
     await cache.shutdown()
     if job["turns"]:
         _turns(job).ready()  # the timed trials wait for this, so that nothing runs beside them
-    return {"status": "ok", "empty_bytes": empty_bytes, "filled_bytes": filled_bytes}
+    return {"status": "ok", "empty_bytes": empty_bytes, "filled_bytes": filled_bytes, "held": held}
 
 
 def unique_bytes() -> int:

@@ -117,8 +117,8 @@ class Trial:
     arms: tuple[ArmSample, ...] = ()
     gave_up: str | None = None
     """The error of the cache that ended the trial early."""
-    empty_bytes: int = 0
-    filled_bytes: int = 0
+    bytes_an_entry: float = 0.0
+    """What a memory trial found."""
     start_seconds: float = 0.0
     """From the start of its interpreter to its first operation, less what it waited for work."""
 
@@ -139,7 +139,7 @@ def parse_trial(data: bytes, job: Job) -> Trial:
     if report["status"] == "lacks":
         raise LacksCapabilityError(f"{report['spec']} has no {' and no '.join(_SPOKEN[n] for n in report['missing'])}")
     if job.kind == "memory":
-        return Trial(empty_bytes=report["empty_bytes"], filled_bytes=report["filled_bytes"])
+        return Trial(bytes_an_entry=(report["filled_bytes"] - report["empty_bytes"]) / max(1, report["held"]))
     columns: dict[str, NDArray[np.int64]] = {}
     offset = 0
     for name, _code, length in report["columns"]:
