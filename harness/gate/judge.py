@@ -20,7 +20,7 @@ from harness.documents import MetricResult
 from harness.gate.policy import ALPHA, CONFIDENCE, Gated, severity
 from harness.model import Verdict
 from harness.stats.location import one_sample
-from harness.stats.metric import Metric
+from harness.stats.metric import Metric, Scale
 from harness.stats.sequential import SignRule, log_wealth
 
 
@@ -180,10 +180,19 @@ def describe(
     bounded = np.isfinite(estimate.low)
     return result.model_copy(
         update={
-            "baseline": float(np.median(baselines)),
-            "candidate": float(np.median(candidates)),
+            "baseline": _middle(metric, baselines),
+            "candidate": _middle(metric, candidates),
             "change": metric.change(estimate.value),
             "low": metric.change(estimate.low) if bounded else None,
             "high": metric.change(estimate.high) if bounded else None,
         }
     )
+
+
+def _middle(metric: Metric, values: Sequence[float]) -> float:
+    """The mean of values, geometric where their ratio counts, so that both arms' means fit the change shown.
+
+    Medians would not: on a machine that is now fast, now slow, those of two arms can fall into different whiles.
+    """
+    mean = float(np.mean(values if metric.scale is Scale.POINTS else np.log(values)))
+    return mean if metric.scale is Scale.POINTS else math.exp(mean)

@@ -142,7 +142,7 @@ def test_a_result_carries_its_evidence() -> None:
     assert (few.low, few.high, few.verdict, few.pairs) == (None, None, Verdict.INCONCLUSIVE, 3)
     feed(run, "w", 6, operation_time=1.1)
     result = run.metrics[0].result()
-    assert result.baseline == 100.0
+    assert result.baseline == pytest.approx(100.0)
     assert result.candidate == pytest.approx(110.0)
     assert result.change == pytest.approx(0.10)
     assert result.low == pytest.approx(0.10)
