@@ -157,7 +157,8 @@ class AsyncTTLCache:
         """End the sweep and drop the entries; may be called twice."""
         self._stopped = True
         sweeper, self._sweeper = self._sweeper, None
-        if sweeper is not None:
+        if sweeper is not None and not sweeper.done():
+            # Of an earlier loop, done or not, it ended with that loop.
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)
         for shard in self._shards:

@@ -9,6 +9,8 @@ import os
 import secrets
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -75,7 +77,8 @@ def list_() -> None:
     """Show the caches, workloads and metrics that there are."""
     from harness.report.listing import show_listing
 
-    show_listing()
+    with _reader_may_leave():
+        show_listing(_console())
 
 
 @app.command()
@@ -154,7 +157,8 @@ def baseline(
     with Progress() as progress:
         document = run(spec, options, pairs or STORED_PAIRS, progress.say)
     store.write_text(output, store.to_json(document))
-    show_baseline(document, str(output), _console())
+    with _reader_may_leave():
+        show_baseline(document, str(output), _console())
 
 
 @app.command()
@@ -210,10 +214,19 @@ def _seed(seed: int | None) -> int:
 
 
 def _console(*, to_stderr: bool = False) -> Console:
-    from rich.console import Console
+    from harness.report.console import console
 
-    stream = sys.stderr if to_stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 120, highlight=False)
+    return console(sys.stderr if to_stderr else sys.stdout)
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Whoever reads our output may go (`| head`): the exit code stays what it is, the rest goes nowhere."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_outputs(json: Path | None, junit: Path | None, markdown: Path | None) -> None:
@@ -244,12 +257,7 @@ def _report(
         store.write_text(junit, as_junit.render(document))
     if markdown is not None:
         store.write_text(markdown, as_markdown.render(document))
-    try:
+    with _reader_may_leave():
         if _is_stdout(json):
             print(store.to_json(document), end="", flush=True)
         terminal.show(document, _console(to_stderr=_is_stdout(json)))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has gone (`| head`). The exit code is the verdict all the same; what is
-        # still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

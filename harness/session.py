@@ -68,6 +68,8 @@ def gate(request: GateRequest, say: Say) -> GateDocument:
                 break
             suspect = judge.suspect()
             for name in contest.benches if suspect is None else [suspect]:
+                if not judge.undecided(name):
+                    continue
                 _one_round(contest, judge, evidence, name)
                 if judge.decision() is not Decision.OPEN or contest.findings:
                     break
@@ -112,12 +114,11 @@ def _one_round(contest: Contest, judge: Judge, evidence: Evidence, name: str) ->
 
 def _progress(judge: Judge, elapsed_seconds: float, budget_seconds: float) -> str:
     done = sum(metric.verdict is not Verdict.INCONCLUSIVE for metric in judge.metrics)
-    pairs = max((metric.result().pairs for metric in judge.metrics), default=0)
-    widest = next((metric for metric in judge.metrics if metric.verdict is Verdict.INCONCLUSIVE), None)
+    pairs = max((metric.pairs for metric in judge.metrics), default=0)
+    waiting = next((metric for metric in judge.metrics if metric.verdict is Verdict.INCONCLUSIVE), None)
     now = ""
-    if widest is not None:
-        result = widest.result()
-        now = f", {widest.metric.title} on {widest.workload} {reasons.percent(result.change)}"
+    if waiting is not None and waiting.pairs:
+        now = f", {waiting.metric.title} on {waiting.workload} {reasons.percent(waiting.so_far)}"
     return (
         f"{elapsed_seconds:.0f} of {budget_seconds:.0f} s, {pairs} pairs, "
         f"{done} of {len(judge.metrics)} metrics decided{now}"
@@ -197,7 +198,7 @@ def _verdict(
 
 def _remedy(request: GateRequest, contest: Contest, judge: Judge) -> str:
     """What would decide an open run."""
-    pairs = max(metric.result().pairs for metric in judge.metrics)
+    pairs = max((metric.pairs for metric in judge.metrics), default=0)
     more = judge.pairs_to_decide()
     precise = "" if request.options.mode == "precise" else ", or --precise"
     if pairs == 0:

@@ -18,6 +18,7 @@ _D = TypeVar("_D", bound=BaseModel)
 
 def check_writable(path: Path) -> None:
     """Raise UsageError if a file could not be written at path. Call it before a long run, not after."""
+    path = path.resolve()
     folder = path.parent
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a folder")
@@ -25,6 +26,8 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"cannot write {path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise UsageError(f"cannot write {path}: permission denied")
+    if path.exists() and not path.is_file():
+        return  # a pipe or a device
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".cachegate-"):
             pass
@@ -33,7 +36,17 @@ def check_writable(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text to path, whole or not at all. Raises UsageError if that cannot be done."""
+    """Write text to path, whole or not at all. Raises UsageError if that cannot be done.
+
+    A symbolic link keeps pointing; what is no regular file (a pipe, a device) is written to, not replaced.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:

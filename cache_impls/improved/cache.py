@@ -142,7 +142,8 @@ class ImprovedAsyncCache:
         """End the sweep and drop the entries; may be called twice."""
         self._closed = True
         sweeper, self._sweeper = self._sweeper, None
-        if sweeper is not None:
+        if sweeper is not None and not sweeper.done():
+            # Of an earlier loop, done or not, it ended with that loop.
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)
         self._empty()

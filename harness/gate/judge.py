@@ -54,6 +54,16 @@ class MetricJudge:
                 rule.add(sign * drift)
 
     @property
+    def pairs(self) -> int:
+        """How many pairs there are."""
+        return len(self._differences)
+
+    @property
+    def so_far(self) -> float:
+        """The change so far, roughly: the median of the differences. `result` estimates it properly."""
+        return self.metric.change(float(np.median(self._differences)))
+
+    @property
     def verdict(self) -> Verdict:
         """PROCEED once it has passed, ROLLBACK once it has failed."""
         decided = {True: Verdict.PROCEED, False: Verdict.ROLLBACK, None: Verdict.INCONCLUSIVE}

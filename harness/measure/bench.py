@@ -106,7 +106,7 @@ class Bench:
         self._entries = min([ENTRIES, *own_bounds])
         if pair.values:
             slowest_ns = max(pair.values["operation_time"])
-            self.batch = max(MIN_BATCH, min(self.batch, int(BATCH_SECONDS * 1e9 / slowest_ns)))
+            self.batch = max(min(MIN_BATCH, self.batch), min(self.batch, int(BATCH_SECONDS * 1e9 / slowest_ns)))
         return pair
 
     def pair(self, rng: random.Random, *, timed: bool = True, memory: bool = True) -> Pair:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.measure.requests import DELETE, GET, SET, Requests
 from harness.measure.traces import read_accesses
-from harness.measure.workload import Synthetic, Trace, Workload, Zipf
+from harness.measure.workload import MAX_TRACE_WARMUP, Synthetic, Trace, Workload, Zipf
 
 _SHARE = 1 << 32
 _WEIGHT = 1 << 40
@@ -60,7 +60,7 @@ def _from_distributions(workload: Synthetic, measured: int, capacity: int | None
 
 def _from_trace(workload: Trace, measured: int, capacity: int | None) -> Requests:
     accesses = read_accesses(workload.path)
-    warmup = workload.warmup + int(len(accesses) * workload.warmup_share)
+    warmup = workload.warmup + min(MAX_TRACE_WARMUP, int(len(accesses) * workload.warmup_share))
     accesses = accesses[: warmup + measured]
     distinct, key = np.unique(accesses, return_inverse=True)
     count = len(key)

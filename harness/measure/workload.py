@@ -21,6 +21,11 @@ PRESETS = Path(scenarios.__file__).parent / "workloads"
 TRACE_PREFIX = "trace:"
 
 
+ValueBytes = Annotated[int, Field(gt=0, le=100_000_000)]
+TtlSeconds = Annotated[float, Field(ge=0.001, le=4_000_000)]
+"""Milliseconds at the least, and what fits into 32 bits of them: 46 days."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,8 +60,8 @@ class Mix(_Frozen):
 class EntryKind(_Frozen):
     """The size and ttl of a share of the keys; ttl None means the cache's default."""
 
-    bytes: PositiveInt
-    ttl_seconds: PositiveFloat | None = None
+    bytes: ValueBytes
+    ttl_seconds: TtlSeconds | None = None
     share: Annotated[float, Field(gt=0, le=1)]
 
 
@@ -71,6 +76,10 @@ class _Common(_Frozen):
     """Keys set before the first request, the most popular ones."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Requests driven before the first batch, not measured."""
+
+
+MAX_TRACE_WARMUP = 50_000
+"""Accesses: every trial drives them anew, so a long trace must not make trials long."""
 
 
 class Synthetic(_Common):
@@ -90,6 +99,12 @@ class Synthetic(_Common):
     def _consistent(self) -> Synthetic:
         if abs(sum(kind.share for kind in self.entries) - 1) > 1e-9:
             raise ValueError("the shares of the entries must add up to 1")
+        try:
+            widths = {len(self.key_format.format(key).encode()) for key in (0, self.keys - 1)}
+        except (ValueError, LookupError, AttributeError) as error:
+            raise ValueError(f"key_format {self.key_format!r} does not format a number: {error}") from None
+        if len(widths) != 1:
+            raise ValueError(f"key_format {self.key_format!r} must pad all keys to one length, as k{{:08d}}")
         if self.preload > self.keys:
             raise ValueError("preload is more than there are keys")
         return self
@@ -101,13 +116,13 @@ class Trace(_Common):
     path: Path
     look_aside: bool = True
     rate_per_second: PositiveFloat = 100
-    value_bytes: PositiveInt = 200
-    ttl_seconds: PositiveFloat = 3_600
+    value_bytes: ValueBytes = 200
+    ttl_seconds: TtlSeconds = 3_600
     """Explicit, so that two caches with different defaults are asked the same."""
     capacity: PositiveInt | None = None
     """None: a tenth of the distinct keys."""
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """The share of the accesses driven before the first batch, beside `warmup`."""
+    """The share of the accesses driven before the first batch, beside `warmup`; `MAX_TRACE_WARMUP` at most."""
 
 
 Workload = Synthetic | Trace

@@ -11,11 +11,8 @@ from harness.gate.policy import COVERS, GATED, REPORTED
 from harness.measure import workload
 
 
-def show_listing() -> None:
+def show_listing(console: Console) -> None:
     """Print the tables."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120
     caches = _table("caches", "what it is", "factory")
     for name, (target, summary) in sorted(known().items()):
         caches.add_row(name, escape(summary), escape(target))
