@@ -46,19 +46,20 @@ class Side(enum.StrEnum):
 
 
 class Route(NamedTuple):
-    """What a stage does: the sides read, the first answers; the sides written, in order."""
+    """What a stage does: the sides read, the sides written, each in order, and the sides that may answer."""
 
     read: tuple[Side, ...]
     write: tuple[Side, ...]
+    answer: tuple[Side, ...]
 
 
 STAGES: Mapping[Stage, Route] = {
-    Stage.OFF: Route((Side.OLD,), (Side.OLD,)),
-    Stage.DUALWRITE: Route((Side.OLD,), (Side.OLD, Side.NEW)),
-    Stage.SHADOW: Route((Side.OLD, Side.NEW), (Side.OLD, Side.NEW)),
-    Stage.LIVE: Route((Side.NEW, Side.OLD), (Side.NEW, Side.OLD)),
-    Stage.RAMPDOWN: Route((Side.NEW,), (Side.NEW, Side.OLD)),
-    Stage.COMPLETE: Route((Side.NEW,), (Side.NEW,)),
+    Stage.OFF: Route((Side.OLD,), (Side.OLD,), (Side.OLD,)),
+    Stage.DUALWRITE: Route((Side.OLD,), (Side.OLD, Side.NEW), (Side.OLD,)),
+    Stage.SHADOW: Route((Side.OLD, Side.NEW), (Side.OLD, Side.NEW), (Side.OLD,)),
+    Stage.LIVE: Route((Side.NEW, Side.OLD), (Side.NEW, Side.OLD), (Side.NEW, Side.OLD)),
+    Stage.RAMPDOWN: Route((Side.NEW,), (Side.NEW, Side.OLD), (Side.NEW,)),
+    Stage.COMPLETE: Route((Side.NEW,), (Side.NEW,), (Side.NEW,)),
 }
 _ORDER = list(Stage)
 
@@ -113,6 +114,7 @@ class CacheMigrationManager:
         self._records: dict[str, _Record] = {}
         self._locks: dict[str, _KeyLock] = {}
         self._epoch = 0
+        self._clears = 0
         self._prune_in = _PRUNE_EVERY
         self._closed = False
         self._moving = asyncio.Lock()
@@ -148,9 +150,11 @@ class CacheMigrationManager:
 
         async with self._locked(key):
             self._records.pop(key, None)
+            # From before the write: a copy may end early, never late.
+            began = asyncio.get_running_loop().time()
             await self._write(key, lambda cache: cache.set(key, value, ttl))
             if ttl is not None:
-                self._remember(key, asyncio.get_running_loop().time() + ttl)
+                self._remember(key, began + ttl)
         self._counts["sets"] += 1
 
     async def delete(self, key: str) -> bool:
@@ -159,29 +163,33 @@ class CacheMigrationManager:
         self._refuse_if_closed()
         async with self._locked(key):
             self._records.pop(key, None)
-            was_live = await self._write(key, lambda cache: cache.delete(key))
-        self._counts["deletes"] += bool(was_live)
-        return bool(was_live)
+            readable = [side for side in STAGES[self.stage_of(key)].answer if key not in self._unreadable[side]]
+            answers = await self._write(key, lambda cache: cache.delete(key))
+            was_live = any(answers.get(side) for side in readable)
+        self._counts["deletes"] += was_live
+        return was_live
 
     async def clear(self) -> None:
         """Remove every entry from both sides."""
         self._refuse_if_closed()
         self._records.clear()
+        self._clears += 1  # before and after: no copy that was under way meanwhile may stay
         for side, cache in self._sides.items():
             await cache.clear()
             self._unreadable[side].clear()
+        self._clears += 1
 
     async def size(self) -> int:
         """The number of live entries on the side that answers."""
         self._refuse_if_closed()
-        return int(await self._sides[STAGES[self.stage].read[0]].size())
+        return int(await self._sides[STAGES[self.stage].answer[0]].size())
 
     def get_stats(self) -> dict[str, Any]:
         """The manager's own counters, what moved between the sides, and each side's counters."""
         counts = {name: self._counts[name] for name in ("hits", "misses", "sets", "deletes")}
         sides = {side: dict(cache.get_stats()) for side, cache in self._sides.items()}
         totals = {
-            name: sum(int(stats.get(name, 0)) for stats in sides.values()) for name in ("evictions", "expirations")
+            name: sum(int(stats.get(name) or 0) for stats in sides.values()) for name in ("evictions", "expirations")
         }
         moved = {name: count for name, count in self._counts.items() if name not in counts}
         state = {"stage": self.stage.value, "percentage": self._percentage}
@@ -227,9 +235,17 @@ class CacheMigrationManager:
             return await self._move(target, self._use_new)
 
     async def set_use_new_cache(self, use_new: bool) -> bool:
-        """Switch the migration off whatever its stage, or on again; True if a side had to start cold."""
+        """Switch the migration off whatever its stage, or on again; True if a side had to start cold.
+
+        Switched on from `off` it is `live`, as the flag alone means at the start.
+        """
         async with self._moving:
-            return await self._move(self._stage, use_new)
+            stage = Stage.LIVE if use_new and self._stage is Stage.OFF else self._stage
+            return await self._move(stage, use_new)
+
+    def set_enable_metrics(self, enabled: bool) -> None:
+        """Whether to count what moves between the sides."""
+        self._count_metrics = enabled
 
     def set_percentage(self, percentage: float) -> None:
         """The share of keys that `live` holds for, 0 to 100."""
@@ -289,7 +305,7 @@ class CacheMigrationManager:
             self._count("errors_new_get")
             return value
         # A write in between explains a difference, so only a quiet key counts.
-        if other != value and self._records.get(key) is record and key not in self._locks:
+        if not _same(value, other) and self._records.get(key) is record and key not in self._locks:
             self._count("differences")
         return value
 
@@ -302,29 +318,33 @@ class CacheMigrationManager:
             if self._records.get(key) is not record or remaining <= 0 or self.stage_of(key) is not Stage.LIVE:
                 return
             self._unreadable[Side.NEW].add(key)
+            clears = self._clears
             try:
                 await self._sides[Side.NEW].set(key, value, remaining)
+                if clears != self._clears:
+                    await self._sides[Side.NEW].delete(key)
             except Exception:  # counted: the reader has its answer, and the key stays unreadable there
+                self._unreadable[Side.NEW].add(key)
                 self._count("errors_new_copy")
                 return
             self._unreadable[Side.NEW].discard(key)
             self._count("copies")
 
-    async def _write(self, key: str, operation: Callable[[Adapted], Awaitable[Any]]) -> Any:
-        """Run operation on the sides that the key's stage writes; the first one's answer and errors count."""
+    async def _write(self, key: str, operation: Callable[[Adapted], Awaitable[Any]]) -> dict[Side, Any]:
+        """Run operation on the sides that the key's stage writes; their answers. An error of the first is raised."""
         first, *others = STAGES[self.stage_of(key)].write
         for side in others:
             self._unreadable[side].add(key)
-        answer = await operation(self._sides[first])
+        answers = {first: await operation(self._sides[first])}
         self._unreadable[first].discard(key)
         for side in others:
             try:
-                await operation(self._sides[side])
+                answers[side] = await operation(self._sides[side])
             except Exception:  # counted: the key stays unreadable on that side until a write succeeds
                 self._count(f"errors_{side}_write")
             else:
                 self._unreadable[side].discard(key)
-        return answer
+        return answers
 
     def _remember(self, key: str, deadline: float) -> None:
         self._records[key] = _Record(deadline)
@@ -368,6 +388,14 @@ def make_migration(
     return CacheMigrationManager(
         make(legacy, capacity=max_entries), make(new, capacity=max_entries), stage=stage, percentage=percentage
     )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two sides answered alike; values that cannot be compared (arrays) count as alike only if identical."""
+    try:
+        return one is other or bool(one == other)
+    except Exception:  # a value's own ==, which must not fail a read
+        return False
 
 
 def _stage(stage: Stage | str) -> Stage:

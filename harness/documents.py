@@ -195,4 +195,5 @@ class BaselineDocument(Document):
     yardstick_version: int
     workloads: tuple[WorkloadResult, ...]
     metrics: tuple[StoredMetric, ...]
+    skipped: tuple[SkippedResult, ...]
     warnings: tuple[WarningResult, ...]

@@ -58,12 +58,17 @@ def gate(request: GateRequest, say: Say) -> GateDocument:
     say is told what is going on, a line at a time. Raises UsageError for a request that is wrong.
     """
     arms = (_arm(Role.BASELINE, request.baseline), _arm(Role.CANDIDATE, request.candidate))
+    if request.options.mode == "precise" and _would_hide_each_other(arms):
+        raise UsageError(
+            "--precise runs both caches in one process, where the modules of one folder would hide the other's; "
+            "run without it"
+        )
     with Contest(*arms, request.options, say) as contest:
         contest.prepare()
         absent = contest.not_applicable
         judge = Judge(request.gated, [(name, absent[name]) for name in contest.benches])
         evidence = Evidence()
-        while judge.decision() is Decision.OPEN and not contest.findings:
+        while contest.benches and judge.decision() is Decision.OPEN and not contest.findings:
             if contest.elapsed_seconds >= request.budget_seconds:
                 break
             suspect = judge.suspect()
@@ -180,6 +185,9 @@ def _verdict(
     if decision is Decision.FAILED:
         failures = [result for result in results if result.verdict is Verdict.ROLLBACK]
         verdict, why = Verdict.ROLLBACK, reasons.failed(failures, request.baseline, request.candidate)
+    elif decision is Decision.PASSED and contest.skipped:
+        left_out = "; ".join(f"{skipped.workload} was skipped, {skipped.reason}" for skipped in contest.skipped)
+        verdict, why = Verdict.INCONCLUSIVE, f"what was run passed, but {left_out}; leave it out to judge the rest"
     elif decision is Decision.PASSED:
         verdict, why = Verdict.PROCEED, reasons.passed(results, request.baseline, request.candidate)
     elif decision is Decision.BASELINE_UNSTABLE:
@@ -254,6 +262,7 @@ def baseline(spec: str, options: Options, pairs: int, say: Say) -> BaselineDocum
                 )
                 for result in evidence.results(tuple(row.metric for row in policy.GATED))
             ),
+            skipped=tuple(contest.skipped),
             warnings=_warnings(notices),
         )
 
@@ -302,6 +311,12 @@ def _arm(role: Role, spec: str) -> Arm:
         return Arm(role=role, spec=parse(spec))
     except SpecError as error:
         raise UsageError(str(error)) from error
+
+
+def _would_hide_each_other(arms: tuple[Arm, Arm]) -> bool:
+    """Whether both come from files, in different folders: their neighbours may have the same names."""
+    folders = {Path(arm.spec.target.rpartition(":")[0]).parent for arm in arms if ".py:" in arm.spec.target}
+    return len(folders) > 1
 
 
 def _incident(finding: Finding) -> IncidentResult:

@@ -156,6 +156,7 @@ def baseline_document(offset: float = 0.0, pairs: int = 24, **changes: Any) -> B
                 differences=differences,
             ),
         ),
+        "skipped": (),
         "warnings": (),
     }
     return BaselineDocument(**(fields | changes))

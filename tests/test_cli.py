@@ -256,17 +256,68 @@ def test_killed_nothing_is_left_for_long() -> None:
 
 
 @pytest.mark.slow
-def test_a_closed_pipe_does_not_change_the_verdict() -> None:
-    """`cachegate gate ... | head -1` still ends with the verdict's code."""
+@pytest.mark.parametrize(("candidate", "budget", "code"), [("AnswersStale", "60s", 1), ("Correct", "0.5s", 2)])
+def test_a_closed_pipe_does_not_change_the_verdict(candidate: str, budget: str, code: int) -> None:
+    """`cachegate gate ... | head -1` still ends with the verdict's code; rich alone would exit with 1."""
     process = subprocess.Popen(
-        command("gate", "improved", f"{BROKEN}:AnswersStale", "-w", "churn"),
+        command("gate", "improved", f"{BROKEN}:{candidate}", "-w", "churn", "--budget", budget),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,
     )
     assert process.stdout is not None
     process.stdout.close()
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=60) == code
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.slow
+def test_what_a_cache_starts_ends_with_it(tmp_path: Path) -> None:
+    """A cache that leaves a subprocess and a fork behind neither hangs the run nor leaves them running."""
+    (tmp_path / "leaky.py").write_text(
+        "import os, subprocess, sys, time\n"
+        "from cache_impls.improved import ImprovedAsyncCache\n"
+        "def make(max_entries=100):\n"
+        "    marker = '777.' + os.environ['LEAKY']\n"
+        "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', marker])\n"
+        "    if os.fork() == 0:\n"
+        "        time.sleep(60)\n"
+        "        os._exit(0)\n"
+        "    return ImprovedAsyncCache(max_entries=max_entries)\n"
+    )
+    marker = str(os.getpid())
+    finished = subprocess.run(
+        command("gate", "improved", f"{tmp_path}/leaky.py:make", "--budget", "0.5s"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"LEAKY": marker},
+    )
+    assert finished.returncode == 2, finished.stderr
+    left = [p for p in psutil.process_iter(["cmdline"]) if f"777.{marker}" in (p.info["cmdline"] or [])]
+    assert left == []
+
+
+@pytest.mark.slow
+def test_a_users_folder_hides_nothing(tmp_path: Path) -> None:
+    """A `harness` package or a `random.py` in the current folder is not taken for ours; one's cache is found."""
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "__init__.py").write_text("raise RuntimeError('not this one')\n")
+    (tmp_path / "random.py").write_text("raise RuntimeError('nor this')\n")
+    (tmp_path / "ours.py").write_text("from cache_impls.improved import ImprovedAsyncCache as make\n")
+    code = (
+        f"import sys; sys.path[:] = [{str(ROOT)!r}, *[p for p in sys.path if p]]; from harness.cli import main; main()"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-P", "-c", code, "gate", "improved", "ours:make", "--budget", "0.5s"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert finished.returncode == 2, finished.stderr
+    assert finished.stdout.startswith("INCONCLUSIVE  0.5 s did not decide it")

@@ -87,3 +87,16 @@ def test_the_gate_document_round_trips() -> None:
     """Every field survives JSON, nulls included."""
     document = gate_document()
     assert type(document).model_validate_json(store.to_json(document)) == document
+
+
+def test_links_and_devices_are_not_replaced(tmp_path: Path) -> None:
+    """A link keeps pointing; what is no regular file is written to."""
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    store.check_writable(tmp_path / "link.json")
+    store.write_text(tmp_path / "link.json", "new")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").read_text() == "new"
+    store.check_writable(Path("/dev/null"))
+    store.write_text(Path("/dev/null"), "gone")
+    assert Path("/dev/null").is_char_device()

@@ -114,7 +114,8 @@ class Bench:
         return self._run(self._timed(rng, quick=False) if timed else [], self._weighed() if memory else [])
 
     def _timed(self, rng: random.Random, *, quick: bool) -> list[_Seat]:
-        plan = self._plan()
+        # The pilot has a process for each arm even in precise mode: so a crash has an owner.
+        plan = self._plan("pairs" if quick else self._mode)
         if self._timed_pairs % NULL_EVERY == 0:
             plan.append(((self._null,), ()))
         self._timed_pairs += 1
@@ -145,10 +146,10 @@ class Bench:
             for specs, roles in plan
         ]
 
-    def _plan(self) -> list[tuple[tuple[Spec, ...], tuple[Role, ...]]]:
+    def _plan(self, mode: Mode) -> list[tuple[tuple[Spec, ...], tuple[Role, ...]]]:
         """The specs and roles of each timed process."""
         baseline, candidate = self._arms
-        if self._mode == "pairs":
+        if mode == "pairs":
             return [((baseline,), (Role.BASELINE,)), ((candidate,), (Role.CANDIDATE,))]
         # A decoy is filled first, because whoever is filled first is slower; then both orders.
         return [
@@ -194,6 +195,12 @@ class Bench:
             for role, sample in _measured(seat, trial)
             for incident in incidents_of(role, sample)
         )
+        for seat, trial in zip(seats, trials, strict=True):
+            if trial is not None and trial.gave_up and not incidents:
+                # Of a decoy, which is the baseline once more.
+                role = Role.BASELINE if Role.BASELINE in seat.roles else Role.CANDIDATE
+                found_error = Incident(role=role, kind="error", count=1, operations=1, example=trial.gave_up)
+                incidents = (found_error,)
         starts = tuple(trial.start_seconds for trial in trials[: len(timed)] if trial is not None)
         complete = [trial for trial in trials if trial is not None and trial.gave_up is None]
         if len(complete) < len(seats):

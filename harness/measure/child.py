@@ -37,6 +37,10 @@ def main() -> None:
 
     import harness.measure.trial_run  # noqa: F401  # for the forks, that all may share it
 
+    if os.getcwd() not in sys.path:  # noqa: PTH109  # pathlib would say the same
+        # Last, so that a user's folder can hide neither our modules nor the standard library's.
+        sys.path.append(os.getcwd())  # noqa: PTH109  # as above
+
     control = socket.socket(fileno=0)
     ready_ns = perf_counter_ns()
     header, fds, _flags, _address = socket.recv_fds(control, 8, MAX_FDS)
@@ -70,6 +74,8 @@ def main() -> None:
 def _trial(job: dict[str, Any], fds: list[int], clock: WorkloadClock, imports_ns: int) -> None:
     """One trial; does not return. imports_ns is what its interpreter took to be ready."""
     forked_ns = perf_counter_ns()
+    from harness.measure.trial_run import CacheFailedError
+
     try:
         for name in ("result_fd", "error_fd", "token_fd"):
             job[name] = fds[job[name]]
@@ -79,7 +85,16 @@ def _trial(job: dict[str, Any], fds: list[int], clock: WorkloadClock, imports_ns
         # Ends the process even if the cache holds the interpreter in C code; nobody is left to hang.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, job["limit_seconds"])
-        report, columns = _run(job, clock)
+        try:
+            report, columns = _run(job, clock)
+        except CacheFailedError as error:
+            print(error, flush=True)
+            os._exit(1)
+        except Exception as error:  # of the cache all are caught, so this is ours; the parent ends with code 3
+            import traceback
+
+            traceback.print_exc()
+            report, columns = {"status": "bug", "message": f"{type(error).__name__}: {error}"}, {}
         if "first_operation_ns" in report:
             report["start_ns"] = imports_ns + report.pop("first_operation_ns") - forked_ns
         report["columns"] = [[name, column.typecode, len(column)] for name, column in columns.items()]
@@ -87,10 +102,8 @@ def _trial(job: dict[str, Any], fds: list[int], clock: WorkloadClock, imports_ns
             pipe.write(json.dumps(report).encode() + b"\n")
             for column in columns.values():
                 pipe.write(column.tobytes())
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
+    except BaseException as error:  # a cache that calls sys.exit ends its process, as it wants
+        print(f"{type(error).__name__}: {error}", flush=True)
         os._exit(1)
     finally:
         # Whatever the cache left behind (threads, atexit) must not delay or alter the result.
@@ -125,6 +138,7 @@ async def _weigh(job: dict[str, Any], spec: Any) -> dict[str, Any]:
     """Fill the cache with keys and values that only it keeps, and read this process's own memory."""
     from cache_impls.protocol import Capability
     from harness.measure.stream import Stream
+    from harness.measure.trial_run import CacheFailedError, initialize
     from harness.measure.values import fill_up, head_of
 
     stream = Stream(Path(job["requests"]))
@@ -134,14 +148,18 @@ async def _weigh(job: dict[str, Any], spec: Any) -> dict[str, Any]:
     ttls_ms = array("I", stream.column("ttl_ms", 0, rows))
     key_format: str = job["key_format"]
     cache = spec.build(capacity=job["capacity"])
-    if cache.initialize is not None:
-        await cache.initialize()
+    await initialize(cache)
     gc.collect()
     empty_bytes = unique_bytes()
     for i in range(entries):
         key = key_format.format(i)
         ttl_ms = ttls_ms[i % rows]
-        await cache.set(key, fill_up(head_of(i, key), sizes[i % rows]), ttl_ms / 1000 if ttl_ms else None)
+        if i % 1000 == 0:
+            signal.setitimer(signal.ITIMER_REAL, job["limit_seconds"])
+        try:
+            await cache.set(key, fill_up(head_of(i, key), sizes[i % rows]), ttl_ms / 1000 if ttl_ms else None)
+        except Exception as error:
+            raise CacheFailedError(f"set({key!r}) raised {type(error).__name__}: {error}") from error
     gc.collect()
     filled_bytes = unique_bytes()
     # A bound of the spec's own may have evicted some: bytes count for those that are there.

@@ -28,6 +28,10 @@ from harness.measure.values import fill_up, head_of
 SLICE = 256
 """Requests that share one instant of workload time; with several clients it is the whole batch."""
 
+YIELDS = 4
+"""Turns of the loop before a slice, while there is work. A due timer needs one to be found, one to run, and one for
+the task that it wakes; what still has work then goes on before the next slice, as it would among other requests."""
+
 MAX_ERRORS = 200
 """Errors of the cache after which a trial ends: more say nothing new and cost time."""
 
@@ -105,13 +109,14 @@ class Driver:
         self.cache = cache
         self.truth = Truth(stream.distinct_keys)
         self.batch_ns = array("q")
-        self.batch_cpu_ns = array("q")
+        self.turn_cpu_ns = array("q")
         self.fill_ns = array("q")
         self.operation_ns = array("q")
         """Nanoseconds of single operations, from the tail batches."""
         self.counts = dict.fromkeys(("gets", "hits", "sets", "deletes", "fills", "errors"), 0)
         self.measured_gets = self.measured_hits = self.measured_fills = 0
         self.errors: list[str] = []
+        self._turn_cpu_ns = 0
         self._stream = stream
         self._loop = loop
         self._clock = clock
@@ -126,50 +131,52 @@ class Driver:
             await self._run(batch)
             self._judge(batch)
 
-    async def measure(self, start: int, stop: int) -> None:
-        """Run requests [start, stop) as one measured batch."""
-        batch = self._prepare(start, stop)
-        gc.enable()
-        cpu_ns = process_time_ns()
+    async def take_turn(self, start: int, length: int, *, tail: bool) -> None:
+        """Run a turn: a batch to get warm, a timed batch, and with tail one whose operations are timed singly.
+
+        The CPU of all of them counts, because background work may fall into any.
+        """
+        self._turn_cpu_ns = 0
+        warm = self._prepare(start, start + length)
+        await self._run(warm)
+        self._judge(warm)
+        timed = self._prepare(start + length, start + 2 * length)
         began_ns = perf_counter_ns()
-        await self._run(batch)
-        ended_ns = perf_counter_ns()
-        cpu_ns = process_time_ns() - cpu_ns
-        gc.disable()
-        self.batch_ns.append(ended_ns - began_ns)
-        self.batch_cpu_ns.append(cpu_ns)
-        self.fill_ns.append(batch.fill_ns)
+        await self._run(timed)
+        self.batch_ns.append(perf_counter_ns() - began_ns)
+        self.fill_ns.append(timed.fill_ns)
         before = (self.counts["gets"], self.counts["hits"])
-        self._judge(batch)
+        self._judge(timed)
         self.measured_gets += self.counts["gets"] - before[0]
         self.measured_hits += self.counts["hits"] - before[1]
-        self.measured_fills += batch.fills
-
-    async def measure_single(self, start: int, stop: int) -> None:
-        """Run requests [start, stop) with each operation timed by itself."""
-        batch = self._prepare(start, stop)
-        gc.enable()
-        await self._run(batch, single=True)
-        gc.disable()
-        self._judge(batch)
+        self.measured_fills += timed.fills
+        if tail:
+            single = self._prepare(start + 2 * length, start + 3 * length)
+            await self._run(single, single=True)
+            self._judge(single)
+        self.turn_cpu_ns.append(self._turn_cpu_ns)
 
     def _prepare(self, start: int, stop: int) -> Batch:
         return Batch(self._stream, start, stop, SLICE if self._concurrency == 1 else stop - start)
 
     async def _run(self, batch: Batch, *, single: bool = False) -> None:
         serve = self._serve_single if single else self._serve
+        cpu_ns = process_time_ns()
+        gc.enable()
         for time_ns, _first, _end, requests in batch.slices:
             self._clock.advance_to(time_ns)
             batch.clocks.append(self._clock.now_ns)
-            if self._loop.has_work():
-                # Twice: a timer found due in a turn of the loop runs behind the driver's own wake-up.
-                await asyncio.sleep(0)
+            for _ in range(YIELDS):
+                if not self._loop.has_work():
+                    break
                 await asyncio.sleep(0)
             if self._concurrency == 1:
                 await serve(batch, requests)
             else:
                 await asyncio.gather(*(serve(batch, requests) for _ in range(self._concurrency)))
             batch.clocks.append(self._clock.now_ns)
+        gc.disable()
+        self._turn_cpu_ns += process_time_ns() - cpu_ns
 
     async def _serve(self, batch: Batch, requests: Iterator[Request]) -> None:
         """The timed loop."""

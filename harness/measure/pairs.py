@@ -65,10 +65,10 @@ def measurements(sample: ArmSample, concurrency: int, harness: dict[str, float] 
     """
     costs = harness or {}
     turns = turn_times(sample, concurrency, costs.get("operation_time", 0.0))
-    operations = sample.batch * len(sample.batch_cpu_ns)
+    operations = 2 * sample.batch * len(sample.turn_cpu_ns) + len(sample.operation_ns)
     found = {
         "operation_time": float(np.median(turns)),
-        "cpu_time": float(sample.batch_cpu_ns.sum()) / operations - costs.get("cpu_time", 0.0),
+        "cpu_time": float(sample.turn_cpu_ns.sum()) / operations - costs.get("cpu_time", 0.0),
         "tail": float(np.quantile(sample.operation_ns, 0.99)),
         "mean_time": float(turns.mean()),
         "best_time": float(np.quantile(turns, 0.1)),

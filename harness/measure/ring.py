@@ -86,6 +86,15 @@ class _Member:
         self.read_fd, self.write_fd = os.pipe()
         stack.callback(os.close, self.read_fd)
 
+    def drain(self) -> None:
+        """Take what is left in the pipe, whoever still holds its other end."""
+        os.set_blocking(self.read_fd, False)
+        try:
+            while chunk := os.read(self.read_fd, 1 << 20):
+                self.chunks.append(chunk)
+        except BlockingIOError:
+            pass  # empty, but held open by something that the trial started
+
     def last_line(self) -> str:
         """The last thing it said on standard output or error."""
         self.errors.seek(0)
@@ -100,16 +109,19 @@ class _Interpreter:
         self._stack = ExitStack()
         self._members: list[_Member] = []
         self._finished = False
+        self._said = b""
+        self._exits: dict[int, int] = {}
         self._control, theirs = socket.socketpair()
         self._stack.callback(self._control.close)
         environment = os.environ | {
             "PYTHONHASHSEED": str(hash_seed),
-            "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(Path.cwd()), *filter(None, sys.path)])),
+            # Our own path, but not the current folder before it: the child appends that.
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path and Path(path) != Path.cwd()),
         }
         self._began_ns = time.perf_counter_ns()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from harness.measure.child import main; main()"],
+                [sys.executable, "-P", "-c", "from harness.measure.child import main; main()"],
                 stdin=theirs.fileno(),
                 start_new_session=True,  # ^C reaches the parent alone, which then ends the children
                 env=environment,
@@ -149,20 +161,31 @@ class _Interpreter:
         """Until all have finished or one has given up. Raises as `Interpreters.run`."""
         poll = select.poll()
         reading = {member.read_fd: number for number, member in enumerate(self._members)}
-        for fd in reading:
+        for fd in (*reading, self._control.fileno()):
             poll.register(fd, select.POLLIN | select.POLLHUP)
         deadline = time.monotonic() + self._longest_seconds()
         while reading:
             ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
             if not ready:
                 raise self._hung(next(iter(reading.values())))
+            ended = []
             for fd, _event in ready:
+                if fd == self._control.fileno():
+                    if not self._hear():
+                        poll.unregister(fd)
+                    # Something that a trial started may hold its pipe open; what is in it is whole all the same.
+                    ended += [fd for fd, number in reading.items() if number in self._exits]
+                    continue
                 chunk = os.read(fd, 1 << 20)
                 self._members[reading[fd]].chunks.append(chunk)
                 if not chunk:
-                    poll.unregister(fd)
-                    if not self._finish(reading.pop(fd)):
-                        return [member.trial for member in self._members]
+                    ended.append(fd)
+            for fd in dict.fromkeys(ended):
+                poll.unregister(fd)
+                number = reading.pop(fd)
+                self._members[number].drain()
+                if not self._finish(number):
+                    return [member.trial for member in self._members]
         self._finished = True
         return [member.trial for member in self._members]
 
@@ -179,22 +202,28 @@ class _Interpreter:
         member.trial = parse_trial(data, member.job)
         return member.trial.gave_up is None
 
-    def _death(self, number: int) -> TrialDiedError:
-        """Why trial number ended: the interpreter tells the exit codes of its forks, a line each."""
+    def _hear(self) -> bool:
+        """Take what the interpreter says of its forks' ends, a line each; False once it has ended itself."""
+        try:
+            chunk = self._control.recv(4096)
+        except OSError:
+            return False
+        self._said += chunk
+        for line in self._said.split(b"\n")[:-1]:  # what follows the last line end is not all there yet
+            number, code = (int(part) for part in line.split())
+            self._exits[number] = code
+        return bool(chunk)
+
+    def _death(self, number: int) -> Exception:
+        """Why trial number ended without a result."""
         deadline = time.monotonic() + _GRACE_SECONDS
-        lines = b""
-        while (remaining := deadline - time.monotonic()) > 0:
+        while number not in self._exits and (remaining := deadline - time.monotonic()) > 0:
             readable, _, _ = select.select([self._control], [], [], remaining)
-            chunk = self._control.recv(4096) if readable else b""
-            lines += chunk
-            for line in lines.decode().splitlines():
-                who, code = (int(part) for part in line.split())
-                if who == number:
-                    return self._death_by(number, code)
-            if not chunk:
+            if readable and not self._hear():
                 break
-        code = self._process.wait(timeout=_GRACE_SECONDS)
-        raise HarnessError(f"the trial process ended with {code}: {self._members[number].last_line() or 'no word'}")
+        if number in self._exits:
+            return self._death_by(number, self._exits[number])
+        return HarnessError(f"a trial process ended without a word (exit status {self._process.poll()})")
 
     def _death_by(self, number: int, code: int) -> TrialDiedError:
         if code == -signal.SIGALRM:
@@ -213,15 +242,16 @@ class _Interpreter:
         return sum(job.limit_seconds * (2 + len(job.turns)) for job in jobs) + _GRACE_SECONDS
 
     def _end(self) -> None:
-        """Wait for it if its forks have finished; else kill it, them and what they started."""
-        if self._finished:
-            try:
-                self._process.wait(timeout=_GRACE_SECONDS)  # so that its forks' CPU is counted
-            except subprocess.TimeoutExpired:
-                pass  # killed below
-        if self._process.poll() is None:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it ended meanwhile
+        """End it, its forks and what they started, and wait for it."""
+        deadline = time.monotonic() + _GRACE_SECONDS
+        while self._finished and time.monotonic() < deadline:
+            # Until it has waited for its forks, so that their CPU is counted.
+            readable, _, _ = select.select([self._control], [], [], _GRACE_SECONDS)
+            if not readable or not self._hear():
+                break
+        try:
+            # Before it is waited for: until then its number, which is the group's, is not given to others.
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # the group is empty
         self._process.wait()

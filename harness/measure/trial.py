@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache_impls.registry import Spec
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 
 Mode = Literal["pairs", "precise"]
 
@@ -87,13 +87,13 @@ _PASSED_ON = (
 class ArmSample:
     """What one trial measured of one arm.
 
-    `batch_ns`, `batch_cpu_ns` and `fill_ns` have a row a measured batch; `operation_ns` a row an operation
-    of the tail batches.
+    `batch_ns` and `fill_ns` (of the timed batch) and `turn_cpu_ns` (of all its batches) have a row a turn;
+    `operation_ns` a row an operation of the tail batches.
     """
 
     batch: int
     batch_ns: NDArray[np.int64]
-    batch_cpu_ns: NDArray[np.int64]
+    turn_cpu_ns: NDArray[np.int64]
     fill_ns: NDArray[np.int64]
     operation_ns: NDArray[np.int64]
     counts: dict[str, int]
@@ -131,11 +131,16 @@ class LacksCapabilityError(Exception):
 
 
 def parse_trial(data: bytes, job: Job) -> Trial:
-    """The trial that a child reported. Raises UsageError if its spec did not build, LacksCapabilityError."""
+    """The trial that a child reported.
+
+    Raises UsageError if its spec did not build, LacksCapabilityError, and HarnessError for a fault of ours.
+    """
     line, _, rest = data.partition(b"\n")
     report = json.loads(line)
     if report["status"] == "spec":
         raise UsageError(report["message"])
+    if report["status"] == "bug":
+        raise HarnessError(f"a trial failed: {report['message']}")
     if report["status"] == "lacks":
         raise LacksCapabilityError(f"{report['spec']} has no {' and no '.join(_SPOKEN[n] for n in report['missing'])}")
     if job.kind == "memory":
@@ -147,7 +152,7 @@ def parse_trial(data: bytes, job: Job) -> Trial:
         offset += 8 * length
     arms = []
     for i, arm in enumerate(report["arms"]):
-        of_arm = {name: columns[f"{i}.{name}"] for name in ("batch_ns", "batch_cpu_ns", "fill_ns", "operation_ns")}
+        of_arm = {name: columns[f"{i}.{name}"] for name in ("batch_ns", "turn_cpu_ns", "fill_ns", "operation_ns")}
         arms.append(
             ArmSample(
                 batch=job.batch,

@@ -20,7 +20,7 @@ from cache_impls.dialects import Adapted
 from cache_impls.protocol import Capability
 from cache_impls.registry import Spec
 from harness.clock import WorkloadClock
-from harness.measure.driver import Driver, TooManyErrorsError
+from harness.measure.driver import YIELDS, Driver, TooManyErrorsError
 from harness.measure.loop import WorkloadLoop
 from harness.measure.stream import Stream
 from harness.measure.turns import TurnTaker
@@ -29,6 +29,21 @@ _PRELOAD_STEP = 2_000
 _PROBE_KEY = "cachegate:probe"
 _PROBE_SECONDS = 1.2
 """Real seconds after which an entry of 1 s must be gone from a cache with a clock of its own."""
+
+
+class CacheFailedError(Exception):
+    """A cache failed where no request is counted: the message is its error in one line."""
+
+
+async def initialize(cache: Adapted) -> None:
+    """Initialise cache if it wants to be. Raises CacheFailedError."""
+    if cache.initialize is not None:
+        try:
+            await cache.initialize()
+        except Exception as error:
+            raise CacheFailedError(f"initialize() raised {type(error).__name__}: {error}") from error
+
+
 _COUNTERS = ("hits", "misses", "sets", "deletes")
 
 
@@ -53,14 +68,13 @@ class TrialRun:
             if missing:
                 return {"status": "lacks", "spec": spec.text, "missing": missing}
         for cache in caches:
-            if cache.initialize is not None:
-                await cache.initialize()
+            await initialize(cache)
         gc.collect()
         gc.freeze()  # collections during the trial concern the cache's objects, not the harness's
         gc.disable()
         self._first_operation_ns = perf_counter_ns()
-        native_clock = [
-            await self._has_native_clock(cache) if known is None else known
+        clocks = [
+            await self._probe_clock(cache) if known is None else ("native" if known else "loop")
             for cache, known in zip(caches, job["native_clock"], strict=True)
         ]
         before = [_counters(cache) for cache in caches]
@@ -72,25 +86,28 @@ class TrialRun:
                 self._clock,
                 concurrency=job["concurrency"],
                 look_aside=job["look_aside"],
-                judge_expiry=not native,
+                judge_expiry=clock != "native",
             )
-            for cache, native in zip(caches, native_clock, strict=True)
+            for cache, clock in zip(caches, clocks, strict=True)
         ]
+        for driver, clock in zip(self._drivers, clocks, strict=True):
+            if clock == "none":
+                driver.truth.found_wrong(f"get({_PROBE_KEY!r}) answered 2 s after a set with a ttl of 1 s")
         start = stream.preload + stream.warmup
         gave_up = None
         try:
             for driver in self._drivers:
-                await driver.drive(0, stream.preload, step=_PRELOAD_STEP)
+                await self._drive(driver, 0, stream.preload)
             measured = [driver for driver, arm in zip(self._drivers, job["arms"], strict=True) if arm["measured"]]
             for driver in measured:
-                await driver.drive(stream.preload, start, step=_PRELOAD_STEP)
+                await self._drive(driver, stream.preload, start)
             await self._measure(measured, start)
         except TooManyErrorsError as error:
             gave_up = str(error)
         reports = []
         for i, cache in enumerate(caches):
             after = _counters(cache)
-            reports.append(self._report(self._drivers[i], cache, before[i], after, native_clock[i]))
+            reports.append(self._report(self._drivers[i], cache, before[i], after, clocks[i] == "native"))
         for report, cache in zip(reports, caches, strict=True):
             try:
                 await cache.shutdown()
@@ -105,19 +122,25 @@ class TrialRun:
         }
 
     def columns(self) -> dict[str, array[int]]:
-        """`<arm>.<column>`: batch_ns, batch_cpu_ns and fill_ns a batch, operation_ns an operation."""
+        """`<arm>.<column>`: batch_ns, turn_cpu_ns and fill_ns a turn, operation_ns an operation."""
         return {
             f"{i}.{name}": getattr(driver, name)
             for i, driver in enumerate(self._drivers)
-            for name in ("batch_ns", "batch_cpu_ns", "fill_ns", "operation_ns")
+            for name in ("batch_ns", "turn_cpu_ns", "fill_ns", "operation_ns")
         }
+
+    async def _drive(self, driver: Driver, start: int, stop: int) -> None:
+        """Requests that are not measured, each step within the limit."""
+        for first in range(start, stop, _PRELOAD_STEP):
+            self._more_time()
+            await driver.drive(first, min(first + _PRELOAD_STEP, stop), step=_PRELOAD_STEP)
+        self._more_time()
 
     async def _measure(self, drivers: list[Driver], start: int) -> None:
         """Warm-up batches, then turns; arms in one process alternate.
 
-        A turn is a batch to bring the arm back into the processor's caches, a timed batch, and in some turns a
-        batch whose operations are timed singly. Timed cold, a turn is a third slower for whatever cache, and
-        7 % more work an operation shows as 5 %.
+        A turn begins with a batch to bring the arm back into the processor's caches. Timed cold, a turn is a
+        third slower for whatever cache, and 7 % more work an operation shows as 5 %.
         """
         job = self._job
         length: int = job["batch"]
@@ -130,35 +153,32 @@ class TrialRun:
             if job["cpu"] is not None:
                 os.sched_setaffinity(0, {job["cpu"]})
             drivers.reverse()  # each goes first in every other turn
+            tail = turn % job["tail_every"] == 0
             for driver in drivers:
-                await driver.drive(first, first + length, step=length)
-                await driver.measure(first + length, first + 2 * length)
-            first += 2 * length
-            if turn % job["tail_every"] == 0:
-                for driver in drivers:
-                    await driver.measure_single(first, first + length)
-                first += length
+                await driver.take_turn(first, length, tail=tail)
+            first += (3 if tail else 2) * length
 
-    async def _has_native_clock(self, cache: Adapted) -> bool:
-        """Whether entries outlive their ttl in workload time but not in real time.
-
-        An entry that outlives both belongs to a cache that ignores its ttl; that is for the judge to find.
-        """
+    async def _probe_clock(self, cache: Adapted) -> str:
+        """By which clock an entry expires: `loop`, `native` (a clock of its own), or `none`: it ignores its ttl."""
         if Capability.TTL not in cache.capabilities:
-            return False
+            return "loop"
         try:
             await cache.set(_PROBE_KEY, "x", 1.0)
             self._clock.advance_by(2.0)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            for _ in range(YIELDS):
+                await asyncio.sleep(0)
             if await cache.get(_PROBE_KEY) is None:
-                return False
+                return "loop"
             await cache.set(_PROBE_KEY, "x", 1.0)
-            signal.setitimer(signal.ITIMER_REAL, self._job["limit_seconds"] + _PROBE_SECONDS)
+            self._more_time(_PROBE_SECONDS)
             time.sleep(_PROBE_SECONDS)  # noqa: ASYNC251  # real time has to pass, and nothing else runs yet
-            return await cache.get(_PROBE_KEY) is None
+            return "native" if await cache.get(_PROBE_KEY) is None else "none"
         except Exception:  # the driver will meet the same error, and count it
-            return False
+            return "loop"
+
+    def _more_time(self, seconds: float = 0.0) -> None:
+        """Start the limit for the cache anew: it is for a step, not for the whole trial."""
+        signal.setitimer(signal.ITIMER_REAL, self._job["limit_seconds"] + seconds)
 
     def _report(
         self,

@@ -63,7 +63,7 @@ class Truth:
     def check_delete(self, key: int, name: str, answer: Any) -> None:
         """Judge the answer of a delete: True where nothing can have been there is wrong."""
         if answer and self.tags[key] == NOTHING and key not in self._uncertain:
-            self._found_wrong(f"delete({name!r}) answered {answer!r} where nothing was stored")
+            self.found_wrong(f"delete({name!r}) answered {answer!r} where nothing was stored")
 
     def check(self, key: int, name: str, answer: Any, now_ns: int) -> None:
         """Judge a hit on key (called name) at now_ns; answer is not None."""
@@ -75,7 +75,7 @@ class Truth:
                 if now_ns < deadline_ns:
                     return
                 late_ns = now_ns - deadline_ns
-        self._found_wrong(self._describe(key, name, answer, late_ns))
+        self.found_wrong(self._describe(key, name, answer, late_ns))
 
     def _candidates(self, key: int) -> list[Write]:
         if self.tags[key] == NOTHING:
@@ -86,7 +86,8 @@ class Truth:
         self._others.pop(key, None)
         self._uncertain.discard(key)
 
-    def _found_wrong(self, description: str) -> None:
+    def found_wrong(self, description: str) -> None:
+        """Count a wrong answer."""
         self.wrong += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(description)

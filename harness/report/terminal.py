@@ -47,6 +47,8 @@ def show_baseline(document: BaselineDocument, path: str, console: Console) -> No
         title = f"{metric.workload}: {TITLES[metric.name]}"
         table.add_row(escape(title), quantity(metric.value, metric.unit), ratio, str(len(metric.differences)))
     console.print(table)
+    for skipped in document.skipped:
+        console.print(f"[yellow]skipped[/] {escape(skipped.workload)}: {escape(skipped.reason)}", soft_wrap=True)
     for warning in document.warnings:
         console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
     console.print(

@@ -9,7 +9,7 @@ import pytest
 from conftest import VirtualTime
 
 from cache_impls.improved import ImprovedAsyncCache
-from cache_impls.migration import STAGES, CacheMigrationManager, Stage, bucket
+from cache_impls.migration import STAGES, CacheMigrationManager, Side, Stage, bucket
 
 
 class Recording(ImprovedAsyncCache):
@@ -364,3 +364,84 @@ def test_deadlines_are_forgotten_with_their_entries(virtual_time: VirtualTime, m
         await manager.shutdown()
 
     virtual_time.run(main())
+
+
+def test_a_delete_of_what_only_the_old_side_has_was_live(virtual_time: VirtualTime) -> None:
+    """In live the old side answers too, so its answer to the delete counts."""
+
+    async def main() -> None:
+        pair = Pair("live")
+        await pair.manager.set("k", "v", 60.0)
+        await ImprovedAsyncCache.delete(pair.new, "k")
+        assert await pair.manager.delete("k") is True
+        assert await pair.manager.delete("k") is False
+        await pair.manager.shutdown()
+
+    virtual_time.run(main())
+
+
+def test_a_copy_cannot_pass_a_clear(virtual_time: VirtualTime) -> None:
+    """What a copy writes behind the back of a clear is taken out again."""
+
+    async def main() -> None:
+        pair = Pair("live")
+        await pair.manager.set("k", "v", 60.0)
+        await ImprovedAsyncCache.delete(pair.new, "k")
+        pair.new.waiting.clear()
+        plain_get = pair.new.get
+        pair.manager._sides[Side.NEW].get = lambda key: ImprovedAsyncCache.get(pair.new, key)
+        pair.new.gate = asyncio.Event()
+        reading = asyncio.create_task(pair.manager.get("k"))
+        await pair.new.waiting.wait()  # the copy is about to set
+        await pair.manager.clear()
+        pair.new.gate.set()
+        await reading
+        pair.manager._sides[Side.NEW].get = plain_get
+        assert await pair.manager.get("k") is None
+        await pair.manager.shutdown()
+
+    virtual_time.run(main())
+
+
+def test_values_that_cannot_be_compared_fail_no_read(virtual_time: VirtualTime) -> None:
+    """A value whose == raises is counted as a difference, and answered."""
+
+    class Touchy:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]  # as NumPy's arrays
+
+    async def main() -> None:
+        pair = Pair("shadow")
+        await pair.manager.set("k", Touchy(), 60.0)
+        await ImprovedAsyncCache.set(pair.new, "k", Touchy())
+        assert isinstance(await pair.manager.get("k"), Touchy)
+        assert pair.manager.get_stats()["differences"] == 1
+        await pair.manager.shutdown()
+
+    virtual_time.run(main())
+
+
+def test_the_switch_alone_means_live(virtual_time: VirtualTime) -> None:
+    """At run time as at the start; metrics can be switched too."""
+
+    async def main() -> None:
+        manager = Pair("off").manager
+        await manager.set_use_new_cache(True)
+        assert manager.stage is Stage.LIVE
+        manager.set_enable_metrics(False)
+        await manager.set("k", "v")
+        await manager.get("k")
+        assert "new_hits" not in manager.get_stats()
+        await manager.shutdown()
+
+    virtual_time.run(main())
+
+
+def test_a_side_without_counters_is_no_error(virtual_time: VirtualTime) -> None:
+    """The yardstick publishes none."""
+    from cache_impls.yardstick import YardstickCache
+
+    manager = CacheMigrationManager(ImprovedAsyncCache(), YardstickCache(), environ={})
+    assert manager.get_stats()["evictions"] == 0

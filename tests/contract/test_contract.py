@@ -303,6 +303,21 @@ def test_two_loops_one_after_the_other(spec: str) -> None:
         asyncio.run(work())
 
 
+@pytest.mark.parametrize("name", ["legacy", "improved", "migration?stage=live"])
+def test_shutdown_on_a_later_loop(name: str) -> None:
+    """The sweep of an ended loop needs no ending: shutdown neither raises nor keeps entries."""
+    cache = make(name)
+
+    async def first() -> None:
+        await cache.set("key", "value")
+
+    async def second() -> None:
+        await cache.shutdown()
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
 @pytest.mark.parametrize("name", ["legacy", "improved"])
 @pytest.mark.parametrize(
     ("parameter", "value"),

@@ -68,3 +68,11 @@ def test_web07_is_the_published_trace(web07: Path) -> None:
     accesses = read_accesses(web07)
     assert len(accesses) == 76_118
     assert len(np.unique(accesses)) == 20_484
+
+
+@pytest.mark.parametrize("field", ["ttl_seconds=1e7", "value_bytes=999999999", "ttl_seconds=0.0001"])
+def test_fields_that_do_not_fit_are_refused(tmp_path: Path, field: str) -> None:
+    """Before anything overflows or is rounded to nothing."""
+    (tmp_path / "t.trace").write_bytes(DATA)
+    with pytest.raises(UsageError, match=field.split("=", maxsplit=1)[0]):
+        parse(f"trace:{tmp_path}/t.trace?{field}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ BROKEN = ZOO / "broken.py"
 @pytest.fixture(autouse=True)
 def no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a test process no alarm must ring, and no probe wait."""
-    monkeypatch.setattr("harness.measure.turns.signal.setitimer", lambda *_: None)
+    monkeypatch.setattr("signal.setitimer", lambda *_: None)
     monkeypatch.setattr(trial_run, "_PROBE_SECONDS", 0.0)
 
 
@@ -91,7 +92,7 @@ def test_a_correct_cache_has_no_incident(run: Runner, spec: str, workload: str, 
     assert arm["measured_gets"] > 0
     assert {name: len(column) for name, column in columns.items()} == {
         "0.batch_ns": TURNS,
-        "0.batch_cpu_ns": TURNS,
+        "0.turn_cpu_ns": TURNS,
         "0.fill_ns": TURNS,
         "0.operation_ns": BATCH * TURNS // TAIL_EVERY,
     }
@@ -192,7 +193,7 @@ class Suspending:
         self._inside -= 1
         return self._entries.get(key)
 
-    async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
+    async def set(self, key: str, value: Any) -> None:
         await asyncio.sleep(0)
         self._entries[key] = value
 
@@ -212,3 +213,38 @@ def test_clients_interleave_where_the_cache_suspends(run: Runner, monkeypatch: p
         report, _ = run("improved", workload="ycsb-b?preload=100", concurrency=clients)
         assert made[-1].most == clients
         assert report["arms"][0]["wrong"] == 0
+
+
+def test_background_work_is_charged_wherever_it_falls(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that wakes twice a second of workload time is charged in every batch of every turn, timed or not."""
+    (tmp_path / "busy.py").write_text(
+        "import asyncio\n"
+        "from cache_impls.improved import ImprovedAsyncCache\n"
+        "woken = 0\n"
+        "class Busy(ImprovedAsyncCache):\n"
+        "    async def _sweep_forever(self):\n"
+        "        global woken\n"
+        "        while True:\n"
+        "            await asyncio.sleep(0.5)\n"
+        "            woken += 1\n"
+    )
+
+    def wakes() -> int:
+        """In place of the CPU clock: how often the task has worked."""
+        return getattr(sys.modules.get("cachegate_user_busy"), "woken", 0)
+
+    monkeypatch.setattr("harness.measure.driver.process_time_ns", wakes)
+    _, columns = run(f"{tmp_path}/busy.py:Busy", workload="ycsb-b?preload=100")
+    # 50 requests at 100 a second: each batch lasts half a second, and a turn has two or three.
+    # (The first turn is over before the workload has come to where the probe's ttl has left the clock.)
+    charged = columns["0.turn_cpu_ns"].tolist()
+    assert charged[1:] == [3 if turn % TAIL_EVERY == 0 else 2 for turn in range(1, TURNS)]
+
+
+def test_an_ignored_ttl_is_a_wrong_answer_on_any_workload(run: Runner) -> None:
+    """Even where nothing would expire during the trial."""
+    report, _ = run(f"{BROKEN}:NeverExpires", workload="ycsb-b?preload=100")
+    assert report["arms"][0]["wrong"] == 1
+    assert "2 s after a set with a ttl of 1 s" in report["arms"][0]["wrong_examples"][0]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from harness.errors import UsageError
 from harness.measure.generate import draw
-from harness.measure.requests import DELETE, GET, SET, Requests
+from harness.measure.requests import DELETE, GET, SET
 from harness.measure.workload import Synthetic, parse, presets
 
 DIGESTS = {
@@ -87,6 +85,8 @@ def test_a_longer_run_asks_the_same_first() -> None:
         ("ycsb-b?capcity=5", "did you mean 'capacity'"),
         ("ycsb-b?preload=99999", "preload is more"),
         ("ycsb-b?rate_per_second=fast", "rate_per_second"),
+        ("ycsb-b?key_format=user{}", "pad all keys to one length"),
+        ("ycsb-b?key_format={nope}", "does not format a number"),
     ],
 )
 def test_a_wrong_workload_is_a_usage_error(text: str, message: str) -> None:
@@ -103,7 +103,7 @@ def test_shares_must_add_up() -> None:
             Synthetic.model_validate(fields | wrong)
 
 
-def test_needs_are_what_is_asked(tmp_path: Path) -> None:
+def test_needs_are_what_is_asked() -> None:
     """Only a workload with deletes needs a delete; only one with ttls needs a ttl."""
     assert draw(parse("ycsb-b"), 100).needs == ("TTL",)
     assert draw(parse("churn"), 100).needs == ("DELETE", "TTL")
@@ -112,11 +112,3 @@ def test_needs_are_what_is_asked(tmp_path: Path) -> None:
 def test_capacity_can_be_overridden() -> None:
     """`--capacity` outranks the definition."""
     assert draw(parse("ycsb-b"), 10, capacity=77).capacity == 77
-
-
-def test_keys_of_several_lengths_are_refused(tmp_path: Path) -> None:
-    """The file of requests has keys of one length, so that a batch is a slice."""
-    requests = draw(parse("ycsb-b?key_format=k{}"), 100)
-    assert isinstance(requests, Requests)
-    with pytest.raises(ValueError, match="not of one length"):
-        requests.write(tmp_path / "requests")
