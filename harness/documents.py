@@ -195,5 +195,5 @@ class BaselineDocument(Document):
     yardstick_version: int
     workloads: tuple[WorkloadResult, ...]
     metrics: tuple[StoredMetric, ...]
-    skipped: tuple[SkippedResult, ...]
+    skipped: tuple[SkippedResult, ...] = ()
     warnings: tuple[WarningResult, ...]
