@@ -1,6 +1,6 @@
 """CacheMigrationManager: two caches behind one interface while traffic moves from the old to the new.
 
-The stage table is `STAGES`. Rules:
+The stage table is `stages.STAGES`. Rules:
 1. Writes to one key keep one order on both sides: each takes the key's lock.
 2. A copy from old to new carries what remains of the key's deadline; without a known deadline nothing is
    copied. It takes the key's lock and goes ahead only if no write or delete came after the read it stems from.
@@ -12,56 +12,18 @@ The stage table is `STAGES`. Rules:
 from __future__ import annotations
 
 import asyncio
-import enum
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
-from zlib import crc32
 
 from cache_impls.dialects import Adapted, adapt
 from cache_impls.protocol import CacheClosedError, check_key, check_ttl, check_value
 from cache_impls.registry import make
+from cache_impls.stages import ORDER, STAGES, Side, Stage, bucket, flag, to_percentage, to_stage
 
 _PRUNE_EVERY = 4_096
-
-
-class Stage(enum.StrEnum):
-    """How far the migration is, in order."""
-
-    OFF = "off"
-    DUALWRITE = "dualwrite"
-    SHADOW = "shadow"
-    LIVE = "live"
-    RAMPDOWN = "rampdown"
-    COMPLETE = "complete"
-
-
-class Side(enum.StrEnum):
-    """One of the two caches."""
-
-    OLD = "old"
-    NEW = "new"
-
-
-class Route(NamedTuple):
-    """What a stage does: the sides read, the sides written, each in order, and the sides that may answer."""
-
-    read: tuple[Side, ...]
-    write: tuple[Side, ...]
-    answer: tuple[Side, ...]
-
-
-STAGES: Mapping[Stage, Route] = {
-    Stage.OFF: Route((Side.OLD,), (Side.OLD,), (Side.OLD,)),
-    Stage.DUALWRITE: Route((Side.OLD,), (Side.OLD, Side.NEW), (Side.OLD,)),
-    Stage.SHADOW: Route((Side.OLD, Side.NEW), (Side.OLD, Side.NEW), (Side.OLD,)),
-    Stage.LIVE: Route((Side.NEW, Side.OLD), (Side.NEW, Side.OLD), (Side.NEW, Side.OLD)),
-    Stage.RAMPDOWN: Route((Side.NEW,), (Side.NEW, Side.OLD), (Side.NEW,)),
-    Stage.COMPLETE: Route((Side.NEW,), (Side.NEW,), (Side.NEW,)),
-}
-_ORDER = list(Stage)
 
 
 class _Record(NamedTuple):
@@ -76,11 +38,6 @@ class _KeyLock:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.users = 0
-
-
-def bucket(key: str) -> float:
-    """A stable place for key in [0, 100), the same in every process and release."""
-    return (crc32(key.encode("utf-8", "surrogatepass")) % 10_000) / 100
 
 
 class CacheMigrationManager:
@@ -102,13 +59,13 @@ class CacheMigrationManager:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         flags = os.environ if environ is None else environ
-        use_new = _flag(flags, "APP_MIGRATION_USE_NEW_CACHE")
+        use_new = flag(flags, "APP_MIGRATION_USE_NEW_CACHE")
         default_stage = Stage.LIVE if use_new else Stage.OFF
         self._use_new = use_new is not False
-        self._stage = _stage(stage or flags.get("APP_MIGRATION_STAGE") or default_stage)
+        self._stage = to_stage(stage or flags.get("APP_MIGRATION_STAGE") or default_stage)
         text = flags.get("APP_MIGRATION_NEW_CACHE_PERCENT")
-        self._percentage = _percentage(percentage if percentage is not None else float(text or 100))
-        self._count_metrics = _flag(flags, "APP_MIGRATION_ENABLE_METRICS") is not False
+        self._percentage = to_percentage(percentage if percentage is not None else float(text or 100))
+        self._count_metrics = flag(flags, "APP_MIGRATION_ENABLE_METRICS") is not False
         self._sides: dict[Side, Adapted] = {Side.OLD: adapt(legacy), Side.NEW: adapt(new)}
         self._unreadable: dict[Side, set[str]] = {Side.OLD: set(), Side.NEW: set()}
         self._records: dict[str, _Record] = {}
@@ -227,10 +184,10 @@ class CacheMigrationManager:
 
         Raises ValueError for a move that skips a stage.
         """
-        target = _stage(stage)
+        target = to_stage(stage)
         async with self._moving:
-            if _ORDER.index(target) > _ORDER.index(self._stage) + 1:
-                following = _ORDER[_ORDER.index(self._stage) + 1]
+            if ORDER.index(target) > ORDER.index(self._stage) + 1:
+                following = ORDER[ORDER.index(self._stage) + 1]
                 raise ValueError(f"from {self._stage} the next stage is {following}, not {target}")
             return await self._move(target, self._use_new)
 
@@ -249,7 +206,7 @@ class CacheMigrationManager:
 
     def set_percentage(self, percentage: float) -> None:
         """The share of keys that `live` holds for, 0 to 100."""
-        self._percentage = _percentage(percentage)
+        self._percentage = to_percentage(percentage)
         self._epoch += 1
 
     async def _move(self, stage: Stage, use_new: bool) -> bool:
@@ -396,27 +353,3 @@ def _same(one: Any, other: Any) -> bool:
         return one is other or bool(one == other)
     except Exception:  # a value's own ==, which must not fail a read
         return False
-
-
-def _stage(stage: Stage | str) -> Stage:
-    try:
-        return Stage(stage)
-    except ValueError:
-        raise ValueError(f"no stage {stage!r}; there are {', '.join(Stage)}") from None
-
-
-def _percentage(percentage: float) -> float:
-    if not 0 <= percentage <= 100:
-        raise ValueError(f"a percentage is 0 to 100, not {percentage}")
-    return percentage
-
-
-def _flag(environ: Mapping[str, str], name: str) -> bool | None:
-    text = environ.get(name, "").strip().lower()
-    if text in ("1", "true", "yes", "on"):
-        return True
-    if text in ("0", "false", "no", "off"):
-        return False
-    if text:
-        raise ValueError(f"{name} is true or false, not {text!r}")
-    return None

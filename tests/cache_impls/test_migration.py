@@ -9,7 +9,8 @@ import pytest
 from conftest import VirtualTime
 
 from cache_impls.improved import ImprovedAsyncCache
-from cache_impls.migration import STAGES, CacheMigrationManager, Side, Stage, bucket
+from cache_impls.migration import CacheMigrationManager
+from cache_impls.stages import STAGES, Side, Stage, bucket
 
 
 class Recording(ImprovedAsyncCache):

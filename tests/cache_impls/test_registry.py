@@ -11,9 +11,10 @@ from conftest import ZOO
 
 from cache_impls import registry
 from cache_impls.improved import ImprovedAsyncCache
-from cache_impls.migration import CacheMigrationManager, Side
+from cache_impls.migration import CacheMigrationManager
 from cache_impls.protocol import AsyncCache, Capability
 from cache_impls.registry import SpecError, make, parse
+from cache_impls.stages import Side
 
 
 def native(text: str, **options: Any) -> Any:
