@@ -16,7 +16,7 @@ from cache_impls.improved.sizes import entry_bytes
 from cache_impls.protocol import CacheClosedError, check_bound, check_key, check_ttl, check_value
 
 _SWEEP_TURN = 2_000
-"""Entries looked at between two yields of the sweep: about 0.2 ms of work."""
+"""Entries looked at between two yields of the sweep: 0.1 ms of work where none has expired."""
 
 
 class ImprovedAsyncCache:

@@ -11,7 +11,8 @@ from typing import Any
 
 ENTRY_OVERHEAD_BYTES = 250
 """What storage adds to a key and a value: the dict slot and list node, the entry's tuple, its deadline and
-its size. Measured as bytes an entry over 10,000 entries of empty values."""
+its size. The gate weighs about 180 on `ycsb-b` (1,292 bytes an entry, of which 1,114 are key and value); the rest is
+for a dict that has just grown."""
 
 _LEAVES = (str, bytes, bytearray, int, float, bool, complex, type(None))
 

@@ -44,8 +44,8 @@ ENTRIES = 20_000
 interpreter already holds for reuse hid a third of the bytes an entry; with 20,000 it is a few in a hundred."""
 
 NULL_EVERY = 4
-"""Pairs between two `null` trials. What the harness costs hardly changes (within 2 % here), and a third process
-slows the start of the other two."""
+"""Pairs between two `null` trials. What the harness costs is a tenth of an operation, so its median over the run is
+enough, and a third process slows the start of the other two."""
 
 _QUICK_WARM_BATCHES = 2
 _QUICK_TURNS = 4
