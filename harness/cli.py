@@ -132,7 +132,7 @@ def baseline(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help=f"The cache to store: {SPEC_HELP}.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     workload: Workloads = None,
-    pairs: Annotated[int | None, typer.Option(min=20, help="Pairs on each workload. Default: 24.")] = None,
+    pairs: Annotated[int | None, typer.Option(min=20, help="Pairs on each workload. Default: 40.")] = None,
     capacity: Capacity = None,
     concurrency: Concurrency = 1,
     seed: Seed = None,

@@ -21,7 +21,7 @@ CONFIDENCE = 0.99
 """Of every interval shown."""
 
 BUDGET_SECONDS = 60.0
-STORED_PAIRS = 24
+STORED_PAIRS = 40
 """Pairs in a stored baseline; `compare` needs at least `MIN_STORED_PAIRS` on both sides."""
 MIN_STORED_PAIRS = 20
 
