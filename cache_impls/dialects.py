@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-from cache_impls.protocol import COUNTERS, Capability
+from cache_impls.protocol import COUNTERS, Capability, Promises
 
 CAPACITY_NAMES = ("max_entries", "maxsize", "max_size", "capacity", "maxlen")
 """What factories call the bound on the number of entries, the first found wins."""
@@ -37,10 +37,13 @@ class Adapted:
         "clear",
         "delete",
         "get",
+        "get_or_load",
         "get_stats",
         "initialize",
+        "interpose",
         "native",
         "notes",
+        "promises",
         "set",
         "shutdown",
         "size",
@@ -63,6 +66,13 @@ class Adapted:
         self.size: Operation = self._optional(("size", "__len__"), Capability.SIZE)
         self.get_stats: Callable[[], Mapping[str, Any]] = self._stats()
         self.shutdown: Operation = self._shutdown()
+        self.get_or_load: Operation | None = None
+        if callable(getattr(native, "get_or_load", None)):
+            self.capabilities |= Capability.LOAD
+            self.get_or_load = self._operation("get_or_load")
+        self.promises: Promises = getattr(native, "promises", Promises())
+        self.interpose: Callable[[Callable[[str, Adapted], Adapted]], None] | None = getattr(native, "interpose", None)
+        """Of a cache made of caches: put what the function makes of each (name, cache) in its place."""
         self.initialize: Operation | None = None
         if callable(getattr(native, "initialize", None)):
             self.initialize = self._operation("initialize")
@@ -95,9 +105,8 @@ class Adapted:
 
     def _set(self) -> Operation:
         method = self._operation("set")
-        try:
-            parameters = list(inspect.signature(self.native.set).parameters.values())  # type: ignore[attr-defined]  # __init__ checked that it is there
-        except (TypeError, ValueError):
+        parameters = _parameters(self.native.set)  # type: ignore[attr-defined]  # __init__ checked that it is there
+        if parameters is None:
             return method
         third = parameters[2] if len(parameters) > 2 else None
         named = next((p for p in parameters[2:] if p.name in _TTL_NAMES), None)
@@ -165,9 +174,32 @@ def adapt(native: object) -> Adapted:
 
 
 def _is_async(method: Any) -> bool:
-    return inspect.iscoroutinefunction(method) or inspect.iscoroutinefunction(
-        getattr(method, "__call__", None)  # noqa: B004  # not a test for callability: an object whose call is async
+    return _is_async_function(getattr(method, "__func__", method))
+
+
+def _parameters(method: Any) -> tuple[inspect.Parameter, ...] | None:
+    """Those of a method as its caller sees them, or None where it hides its signature."""
+    function = getattr(method, "__func__", None)
+    if function is None:
+        return _parameters_of(method)
+    found = _parameters_of(function)
+    return None if found is None else found[1:]
+
+
+# A simulation adapts thousands of caches of one class a second: what is known of a function is kept.
+@lru_cache(maxsize=256)
+def _is_async_function(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004  # not a test for callability: an object whose call is async
     )
+
+
+@lru_cache(maxsize=256)
+def _parameters_of(function: Any) -> tuple[inspect.Parameter, ...] | None:
+    try:
+        return tuple(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
 
 
 def _missing(owner: str, name: str) -> Operation:

@@ -179,6 +179,14 @@ class CacheMigrationManager:
             return Stage.DUALWRITE
         return stage
 
+    def interpose(self, wrap: Callable[[str, Adapted], Adapted]) -> None:
+        """Put what wrap makes of each side in its place, before the first use: faults and recorders stand there."""
+        self._sides = {side: wrap(side.value, cache) for side, cache in self._sides.items()}
+
+    async def peek(self, side: Side | str, key: str) -> Any | None:
+        """What a reader whom that side answers would get; counted nowhere. For audits."""
+        return await self._read(Side(side), key)
+
     async def set_stage(self, stage: Stage | str) -> bool:
         """Move one stage forward or to any earlier one; True if a side had to start cold.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 COUNTERS = ("hits", "misses", "sets", "deletes", "evictions", "expirations")
 """What `get_stats` counts at least.
@@ -39,6 +39,24 @@ class Capability(enum.Flag):
     """`get_stats` counts hits, misses, sets and deletes as `COUNTERS` says."""
     CAPACITY = enum.auto()
     """The factory takes a bound on the number of entries."""
+    LOAD = enum.auto()
+    """`get_or_load(key, loader, ttl=None)`: the value, else what `await loader()` gives; all waiters share one load."""
+
+
+class Promises(NamedTuple):
+    """How strict the contract is that a cache keeps; it declares less as its attribute `promises`.
+
+    The default is the whole contract. Checks judge a cache by what it promises, and say what was not judged.
+    """
+
+    ttl_jitter: float = 0.0
+    """Fraction of its ttl by which an entry may end early or late."""
+    stale_seconds: float = 0.0
+    """How long after its ttl an entry may still be answered (stale while revalidate, coarse clocks)."""
+    forgets: bool = False
+    """It may forget an entry with no need for room (admission policies, random eviction, lossy tiers)."""
+    weak: bool = False
+    """A client reads its own writes and never back in time, but may miss what others wrote for a while."""
 
 
 @runtime_checkable

@@ -55,24 +55,32 @@ class Spec:
         capacity is passed as the entry bound where the factory takes one and the spec sets none. Raises
         SpecError whatever goes wrong in the factory.
         """
+        return self.builder(capacity=capacity)()
+
+    def builder(self, *, capacity: int | None = None) -> Callable[[], Adapted]:
+        """What `build` does, as a function to be called many times; the checks are done here, once."""
         factory = _load(self.target)
         parameters = dict(self.parameters)
         bound = _bound_name(factory)
         if bound is not None and capacity is not None:
             parameters.setdefault(bound, capacity)
         _check_parameters(self.text, factory, parameters)
-        try:
-            native = factory(**parameters)
-        except Exception as error:  # user code: whatever it raises means that the spec does not build
-            raise SpecError(f"{self.text!r} could not be built: {_one_line(error)}") from error
-        try:
-            adapted = adapt(native)
-        except UnadaptableError as error:
-            raise SpecError(f"{self.text!r} is no cache: {error}") from error
-        if bound is not None:
-            adapted.capabilities |= Capability.CAPACITY
-            adapted.capacity = parameters.get(bound)
-        return adapted
+
+        def build() -> Adapted:
+            try:
+                native = factory(**parameters)
+            except Exception as error:  # user code: whatever it raises means that the spec does not build
+                raise SpecError(f"{self.text!r} could not be built: {_one_line(error)}") from error
+            try:
+                adapted = adapt(native)
+            except UnadaptableError as error:
+                raise SpecError(f"{self.text!r} is no cache: {error}") from error
+            if bound is not None:
+                adapted.capabilities |= Capability.CAPACITY
+                adapted.capacity = parameters.get(bound)
+            return adapted
+
+        return build
 
 
 def parse(text: str) -> Spec:
