@@ -35,6 +35,7 @@ class WorkloadClock:
         self._monotonic_ns = array("q", [0])
         self._wall_ns = array("q", [0])
         self._now_ns = 0
+        self._wall_offset_ns = 0
         self._set(0)
 
     @property
@@ -50,6 +51,16 @@ class WorkloadClock:
     def advance_by(self, seconds: float) -> None:
         """Move forward by seconds."""
         self.advance_to(self._now_ns + max(0, round(seconds * 1e9)))
+
+    def step_wall(self, seconds: float) -> None:
+        """Set the wall clock forward or back, as an operator or a time server does; the others go on."""
+        self._wall_offset_ns += round(seconds * 1e9)
+        self._set(self._now_ns)
+
+    def restart(self) -> None:
+        """Go back to the start, for the next simulation; nothing of the last one may be in use."""
+        self._wall_offset_ns = 0
+        self._set(0)
 
     def install(self) -> None:
         """Put this process's `time` functions under workload time, for good."""
@@ -69,6 +80,6 @@ class WorkloadClock:
     def _set(self, now_ns: int) -> None:
         self._now_ns = now_ns
         self._monotonic_ns[0] = START_SECONDS * 1_000_000_000 + now_ns
-        self._wall_ns[0] = EPOCH_SECONDS * 1_000_000_000 + now_ns
+        self._wall_ns[0] = EPOCH_SECONDS * 1_000_000_000 + now_ns + self._wall_offset_ns
         self._monotonic[0] = self._monotonic_ns[0] / 1e9
         self._wall[0] = self._wall_ns[0] / 1e9

@@ -1,0 +1,1 @@
+"""Checking: conformance rules, the checkers of histories, and what runs them."""

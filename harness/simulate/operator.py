@@ -1,0 +1,131 @@
+"""The operator: does one operation on the cache and records it, whatever becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from cache_impls.dialects import Adapted
+from harness.history import FOREIGN, MISS, NO_KEY, NO_TTL, Op, Outcome
+from harness.simulate.loop import NeedsRealLoopError
+from harness.simulate.schedule import NANOSECONDS_PER_TICK, TICKS_PER_SECOND, Step
+from harness.simulate.tape import KEYS, VALUES, Tape
+from harness.simulate.trouble import InjectedError, InjectedTimeoutError
+
+# Plain ints, because an enum costs ten times as much to compare, and this is a hot path.
+_GET, _SET, _DELETE, _CLEAR, _SIZE, _GET_OR_LOAD, _LOAD, _MOVE, _PEEK, _ = map(int, Op)
+_OK, _FAIL, _UNKNOWN, _RAISED, _HUNG = map(int, Outcome)
+_LOADER_FAILS_EVERY = 7
+_SIDES = ("old", "new")
+
+
+class LoadFailedError(RuntimeError):
+    """The loader's own failure, ours."""
+
+
+class Operator:
+    """Operates one cache for one schedule. stages are those of a migration, in order."""
+
+    def __init__(self, cache: Adapted, tape: Tape, stages: tuple[str, ...]) -> None:
+        self.hung = False
+        """Set before what hangs is cancelled, so that it is recorded as that."""
+        self._cache = cache
+        self._tape = tape
+        self._stages = stages
+        self._tag = 0
+
+    async def operate(self, client: int, step: Step) -> None:
+        """One operation. Cancelled, it is recorded as UNKNOWN; the cache's own error as RAISED."""
+        cache, tape, act, key = self._cache, self._tape, step.act, step.key
+        tag, ttl_ns, outcome = MISS, NO_TTL, _OK
+        if act == _SET:
+            self._tag = tag = self._tag + 1
+            if step.ttl:
+                ttl_ns = step.ttl * NANOSECONDS_PER_TICK
+        start_ns, start = tape.clock.now_ns, tape.count()
+        try:
+            if act == _GET:
+                answer = await cache.get(KEYS[key])
+                if answer is not None:
+                    tag = tape.tag_of(answer)
+            elif act == _SET:
+                await cache.set(KEYS[key], VALUES[key][tag], step.ttl / TICKS_PER_SECOND if step.ttl else None)
+            elif act == _DELETE:
+                tag = int(bool(await cache.delete(KEYS[key])))
+            else:
+                tag = await self._rare(client, step)
+                if act != _GET_OR_LOAD:
+                    key = NO_KEY
+        except NeedsRealLoopError:
+            raise
+        except asyncio.CancelledError:
+            outcome = _HUNG if self.hung else _UNKNOWN
+            tape.row(act, _key(step), tag, ttl_ns, client, start_ns, start, outcome)
+            raise
+        except (InjectedError, InjectedTimeoutError, LoadFailedError):
+            outcome = _UNKNOWN
+        except Exception as error:  # the cache's own: recorded, and C0 is told
+            outcome = _RAISED
+            tape.failed(f"{Op(act).name.lower()}()", error)
+        if outcome != _OK:
+            key = _key(step)
+        tape.row(act, key, tag, ttl_ns, client, start_ns, start, outcome)
+
+    async def peek(self, client: int, key: int) -> None:
+        """What each side of a composite would answer, recorded."""
+        tape = self._tape
+        for place, side in enumerate(_SIDES):
+            start_ns, start = tape.clock.now_ns, tape.count()
+            answer = await self._cache.native.peek(side, KEYS[key])  # type: ignore[attr-defined]  # whoever calls has looked
+            tag = MISS if answer is None else tape.tag_of(answer)
+            tape.row(_PEEK, key, tag, NO_TTL, client, start_ns, start, _OK, place)
+
+    async def _rare(self, client: int, step: Step) -> int:
+        cache, act = self._cache, step.act
+        if act == _GET_OR_LOAD:
+            assert cache.get_or_load is not None  # drawn only for caches that have it
+            ttl = step.ttl / TICKS_PER_SECOND if step.ttl else None
+            answer = await cache.get_or_load(KEYS[step.key], self._loader(client, step), ttl)
+            return MISS if answer is None else self._tape.tag_of(answer)
+        if act == _CLEAR:
+            await cache.clear()
+        elif act == _SIZE:
+            size = await cache.size()
+            if type(size) is int:
+                return size
+            self._tape.oddities.append(f"size() = {size!r}"[:80])
+            return FOREIGN
+        elif act == _MOVE:
+            await self._move(step.amount)
+        return MISS
+
+    def _loader(self, client: int, step: Step) -> Callable[[], Awaitable[str]]:
+        """The slow truth behind the cache: it suspends, and fails now and then."""
+        key, ttl_ns, tape = step.key, step.ttl * NANOSECONDS_PER_TICK if step.ttl else NO_TTL, self._tape
+
+        async def load() -> str:
+            start_ns, start = tape.clock.now_ns, tape.count()
+            self._tag = tag = self._tag + 1
+            outcome = _FAIL
+            try:
+                for _ in range(1 + tag % 3):
+                    await asyncio.sleep(0)
+                if tag % _LOADER_FAILS_EVERY == 0:
+                    raise LoadFailedError("the loader was made to fail")
+                outcome = _OK
+            finally:
+                tape.row(_LOAD, key, tag, ttl_ns, client, start_ns, start, outcome)
+            return VALUES[key][tag]
+
+        return load
+
+    async def _move(self, place: int) -> None:
+        """To a stage that is allowed from here: forward by one, or to any earlier one."""
+        native: Any = self._cache.native
+        here = self._stages.index(str(native.stage))
+        await native.set_stage(self._stages[min(place, here + 1)])
+
+
+def _key(step: Step) -> int:
+    return NO_KEY if step.act in (_CLEAR, _SIZE, _MOVE) else step.key

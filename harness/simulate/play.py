@@ -1,0 +1,205 @@
+"""Play a schedule on a fresh cache: clients, then an audit when all is quiet, then the shutdown.
+
+A `Player` plays thousands of schedules; what they leave on its tape is one history. It runs caches that it does not
+know, unchanged: the loop's clock is virtual, and `time.time`, `time.monotonic` and their `_ns` forms follow it
+(`WorkloadClock.install` comes before the import of the cache).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from cache_impls.dialects import Adapted
+from cache_impls.protocol import Capability
+from harness.history import NO_KEY, NO_LIMIT, NO_TTL, Op, Outcome, Watched
+from harness.simulate.loop import NeedsRealLoopError, SimulatedLoop
+from harness.simulate.operator import Operator
+from harness.simulate.policies import chooser
+from harness.simulate.schedule import NANOSECONDS_PER_TICK, STALL, TICKS_PER_SECOND, WALL, Profile, Schedule, Step
+from harness.simulate.tape import Tape, said
+from harness.simulate.trouble import Trouble
+
+STEPS = 20_000
+"""Callbacks that a schedule of some dozens of operations may take before it counts as hung."""
+TIMERS_AND_SOME = 4
+"""Timers beyond one a key that a quiet cache may have: sweeps and the like."""
+
+_COUNTERS = (("hits", Watched.HITS), ("misses", Watched.MISSES), ("sets", Watched.SETS), ("deletes", Watched.DELETES))
+
+Build = Callable[[int | None], Adapted]
+"""A fresh cache with so much room, or with its own default."""
+
+
+class Played(NamedTuple):
+    """What became of one schedule, beside its rows."""
+
+    schedule: Schedule
+    """With the choices that were made."""
+    raised: list[str]
+    oddities: list[str]
+    complaints: list[str]
+    """What background work raised and nobody caught."""
+
+
+class Player:
+    """Plays schedules on caches that build makes. stages are those of a migration, in order."""
+
+    def __init__(self, build: Build, tape: Tape, stages: tuple[str, ...] = ()) -> None:
+        self._build = build
+        self._tape = tape
+        self._stages = stages
+
+    def play(self, schedule: Schedule) -> Played:
+        """Play one. Raises NeedsRealLoopError if the cache cannot be simulated."""
+        tape, choices = self._tape, []  # type: tuple[Tape, list[int]]
+        tape.clock.restart()
+        tape.begin()
+        loop = SimulatedLoop(tape.clock, chooser(schedule.policy, schedule.seed, schedule.choices, choices))  # type: ignore[abstract]  # what it lacks is set by name, and refuses
+        trouble = Trouble(schedule.seed, schedule.trouble, errors=schedule.profile is Profile.ERRORS)
+        before = events._get_running_loop()  # noqa: SLF001  # as asyncio.run does; there is no public setter
+        events._set_running_loop(loop)  # noqa: SLF001  # as above
+        try:
+            cache = self._build(schedule.room)
+            _Run(schedule, cache, tape, loop, trouble, self._stages).play()
+        finally:
+            events._set_running_loop(before)  # noqa: SLF001  # as above
+        tape.number += 1
+        return Played(
+            schedule=schedule._replace(choices=tuple(choices), trouble=tuple(trouble.taken)),
+            raised=tape.raised,
+            oddities=tape.oddities,
+            complaints=[_complaint(context) for context in loop.complaints],
+        )
+
+
+class _Run:
+    """One schedule being played."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        cache: Adapted,
+        tape: Tape,
+        loop: SimulatedLoop,
+        trouble: Trouble,
+        stages: tuple[str, ...],
+    ) -> None:
+        self._schedule = schedule
+        self._cache = cache
+        self._tape = tape
+        self._loop = loop
+        self._trouble = trouble
+        self._operator = Operator(cache, tape, stages)
+        self._working: list[object] = []
+        """One for each piece of work that has not ended."""
+        self._cancelled = 0
+
+    def play(self) -> None:
+        """Clients, audit, shutdown."""
+        cache, trouble = self._cache, self._trouble
+        if cache.interpose is not None:
+            cache.interpose(trouble.wrap)
+        if cache.initialize is not None:
+            self._run("initialize()", [cache.initialize()])
+        clients = self._schedule.clients
+        self._run("a client", [self._client(number, steps) for number, steps in enumerate(clients)])
+        trouble.end()
+        if not self._operator.hung:
+            self._run("the audit", [self._audit(len(clients))])
+        self._run("shutdown()", [cache.shutdown()])
+        if not self._operator.hung:
+            self._look_for_leftovers()
+        self._tape.watch(Watched.FIRED, trouble.fired + self._cancelled, NO_LIMIT)
+        self._loop.close()
+
+    def _run(self, what: str, works: list[Any]) -> None:
+        """Run works to their ends; if they never end, cancel what hangs and say so."""
+        tasks = [self._loop.create_task(self._until_done(what, work)) for work in works]
+        self._working = [None] * len(tasks)
+        if not self._loop.run(self._working, steps=STEPS):
+            self._operator.hung = True
+            for task in tasks:
+                task.cancel()
+            self._loop.run(self._working, steps=STEPS)
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _until_done(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
+        tape = self._tape
+        start_ns, start = tape.clock.now_ns, tape.count()
+        outcome = Outcome.OK
+        try:
+            await work
+        except NeedsRealLoopError:
+            raise
+        except asyncio.CancelledError:
+            outcome = Outcome.HUNG
+        except Exception as error:  # the cache's: told with the rest
+            outcome = Outcome.RAISED
+            tape.failed(what, error)
+        finally:
+            self._working.pop()
+        if outcome != Outcome.OK and what == "shutdown()":
+            tape.row(Op.SHUTDOWN, NO_KEY, 0, NO_TTL, NO_KEY, start_ns, start, outcome)
+
+    async def _client(self, client: int, steps: tuple[Step, ...]) -> None:
+        operate, clock = self._operator.operate, self._tape.clock
+        for step in steps:
+            if step.pause:
+                await asyncio.sleep(step.pause / TICKS_PER_SECOND)
+            if step.act == STALL:
+                clock.advance_to(clock.now_ns + step.amount * NANOSECONDS_PER_TICK)
+            elif step.act == WALL:
+                clock.step_wall(step.amount / TICKS_PER_SECOND)
+            elif step.cancel:
+                await self._cut_short(client, step)
+            else:
+                await operate(client, step)
+
+    async def _cut_short(self, client: int, step: Step) -> None:
+        """Operate in a task of its own, which is cancelled after some turns of the loop."""
+        task = self._loop.create_task(self._operator.operate(client, step))
+        for _ in range(step.cancel):
+            await asyncio.sleep(0)
+        if not task.done():
+            self._cancelled += 1
+            task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+    async def _audit(self, client: int) -> None:
+        """When all is quiet: what is there, what the cache says of itself, and what it keeps alive."""
+        cache, operate, watch = self._cache, self._operator.operate, self._tape.watch
+        keys = 1 + max((step.key for steps in self._schedule.clients for step in steps), default=0)
+        if Capability.SIZE in cache.capabilities:
+            await operate(client, Step(Op.SIZE))
+        for key in range(keys):
+            await operate(client, Step(Op.GET, key))
+            if hasattr(cache.native, "peek"):
+                await self._operator.peek(client, key)
+        if Capability.STATS in cache.capabilities:
+            stats = cache.get_stats()
+            for name, watched in _COUNTERS:
+                if type(value := stats.get(name)) is int:
+                    watch(watched, value, NO_LIMIT)
+        if self._schedule.room is not None:
+            watch(Watched.ENTRIES, 0, self._schedule.room)
+        watch(Watched.TIMERS, self._loop.timers_set(), keys + TIMERS_AND_SOME)
+
+    def _look_for_leftovers(self) -> None:
+        """After the shutdown: tasks that go on and timers that are set."""
+        self._loop.run_ready()
+        if any("no shutdown" in note for note in self._cache.notes):
+            return
+        self._tape.watch(Watched.TASKS, sum(not task.done() for task in self._loop.tasks), 0)
+        self._tape.watch(Watched.TIMERS, self._loop.timers_set(), 0)
+
+
+def _complaint(context: dict[str, Any]) -> str:
+    error = context.get("exception")
+    return f"{context.get('message', '')}{': ' + said(error) if error is not None else ''}"
