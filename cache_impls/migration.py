@@ -179,6 +179,11 @@ class CacheMigrationManager:
             return Stage.DUALWRITE
         return stage
 
+    @property
+    def dual(self) -> bool:
+        """Whether both sides are written in the stage in force."""
+        return len(STAGES[self.stage].write) == len(Side)
+
     def interpose(self, wrap: Callable[[str, Adapted], Adapted]) -> None:
         """Put what wrap makes of each side in its place, before the first use: faults and recorders stand there."""
         self._sides = {side: wrap(side.value, cache) for side, cache in self._sides.items()}

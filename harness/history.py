@@ -49,6 +49,8 @@ class Op(enum.IntEnum):
     """What one side of a composite would answer; `side` says which."""
     SHUTDOWN = 9
     """Recorded only if it raised or hung."""
+    BACKGROUND = 10
+    """Work of the cache's own, recorded only if it raised."""
 
 
 class Outcome(enum.IntEnum):

@@ -12,7 +12,8 @@ import asyncio
 import heapq
 import math
 from asyncio import events
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from typing import Any, NoReturn
 
@@ -195,11 +196,31 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
     def is_running(self) -> bool:
         """Whether it runs in this thread now."""
-        return events._get_running_loop() is self  # noqa: SLF001  # as in run
+        return events._get_running_loop() is self  # noqa: SLF001  # as above
 
     def is_closed(self) -> bool:
         """Whether it was closed."""
         return self._closed
+
+    def end(self) -> None:
+        """Cancel what still goes on, so that nothing is left to complain about, and close."""
+        with self.entered():
+            for task in self.tasks:
+                if not task.done():
+                    task.cancel()
+            self.run_ready()
+            self.complaints.clear()
+        self.close()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be the running loop."""
+        before = events._get_running_loop()  # noqa: SLF001  # as asyncio.run does; there is no public setter
+        events._set_running_loop(self)  # noqa: SLF001  # as above
+        try:
+            yield
+        finally:
+            events._set_running_loop(before)  # noqa: SLF001  # as above
 
     def close(self) -> None:
         """Drop what is scheduled."""

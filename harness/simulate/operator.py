@@ -14,7 +14,7 @@ from harness.simulate.tape import KEYS, VALUES, Tape
 from harness.simulate.trouble import InjectedError, InjectedTimeoutError
 
 # Plain ints, because an enum costs ten times as much to compare, and this is a hot path.
-_GET, _SET, _DELETE, _CLEAR, _SIZE, _GET_OR_LOAD, _LOAD, _MOVE, _PEEK, _ = map(int, Op)
+_GET, _SET, _DELETE, _CLEAR, _SIZE, _GET_OR_LOAD, _LOAD, _MOVE, _PEEK, *_ = map(int, Op)
 _OK, _FAIL, _UNKNOWN, _RAISED, _HUNG = map(int, Outcome)
 _LOADER_FAILS_EVERY = 7
 _SIDES = ("old", "new")
@@ -59,12 +59,18 @@ class Operator:
                     key = NO_KEY
         except NeedsRealLoopError:
             raise
-        except asyncio.CancelledError:
-            outcome = _HUNG if self.hung else _UNKNOWN
-            tape.row(act, _key(step), tag, ttl_ns, client, start_ns, start, outcome)
-            raise
-        except (InjectedError, InjectedTimeoutError, LoadFailedError):
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                outcome = _HUNG if self.hung else _UNKNOWN
+                tape.row(act, _key(step), tag, ttl_ns, client, start_ns, start, outcome)
+                raise
+            outcome = _RAISED  # nobody has cancelled this one
+            tape.failed(f"{Op(act).name.lower()}()", error)
+        except (InjectedError, InjectedTimeoutError):
             outcome = _UNKNOWN
+        except LoadFailedError:
+            outcome = _FAIL
         except Exception as error:  # the cache's own: recorded, and C0 is told
             outcome = _RAISED
             tape.failed(f"{Op(act).name.lower()}()", error)

@@ -8,7 +8,6 @@ know, unchanged: the loop's clock is virtual, and `time.time`, `time.monotonic` 
 from __future__ import annotations
 
 import asyncio
-from asyncio import events
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from harness.simulate.loop import NeedsRealLoopError, SimulatedLoop
 from harness.simulate.operator import Operator
 from harness.simulate.policies import chooser
 from harness.simulate.schedule import NANOSECONDS_PER_TICK, STALL, TICKS_PER_SECOND, WALL, Profile, Schedule, Step
-from harness.simulate.tape import Tape, said
+from harness.simulate.tape import Tape
 from harness.simulate.trouble import Trouble
 
 STEPS = 20_000
@@ -39,9 +38,9 @@ class Played(NamedTuple):
     schedule: Schedule
     """With the choices that were made."""
     raised: list[str]
+    """What operations and background work raised of their own making."""
     oddities: list[str]
-    complaints: list[str]
-    """What background work raised and nobody caught."""
+    """Answers that nobody has ever written."""
 
 
 class Player:
@@ -59,19 +58,15 @@ class Player:
         tape.begin()
         loop = SimulatedLoop(tape.clock, chooser(schedule.policy, schedule.seed, schedule.choices, choices))  # type: ignore[abstract]  # what it lacks is set by name, and refuses
         trouble = Trouble(schedule.seed, schedule.trouble, errors=schedule.profile is Profile.ERRORS)
-        before = events._get_running_loop()  # noqa: SLF001  # as asyncio.run does; there is no public setter
-        events._set_running_loop(loop)  # noqa: SLF001  # as above
-        try:
+        with loop.entered():
             cache = self._build(schedule.room)
             _Run(schedule, cache, tape, loop, trouble, self._stages).play()
-        finally:
-            events._set_running_loop(before)  # noqa: SLF001  # as above
+        loop.end()
         tape.number += 1
         return Played(
             schedule=schedule._replace(choices=tuple(choices), trouble=tuple(trouble.taken)),
             raised=tape.raised,
             oddities=tape.oddities,
-            complaints=[_complaint(context) for context in loop.complaints],
         )
 
 
@@ -112,8 +107,8 @@ class _Run:
         self._run("shutdown()", [cache.shutdown()])
         if not self._operator.hung:
             self._look_for_leftovers()
+        self._hear_background()
         self._tape.watch(Watched.FIRED, trouble.fired + self._cancelled, NO_LIMIT)
-        self._loop.close()
 
     def _run(self, what: str, works: list[Any]) -> None:
         """Run works to their ends; if they never end, cancel what hangs and say so."""
@@ -180,7 +175,7 @@ class _Run:
             await operate(client, Step(Op.SIZE))
         for key in range(keys):
             await operate(client, Step(Op.GET, key))
-            if hasattr(cache.native, "peek"):
+            if getattr(cache.native, "dual", False):
                 await self._operator.peek(client, key)
         if Capability.STATS in cache.capabilities:
             stats = cache.get_stats()
@@ -199,7 +194,15 @@ class _Run:
         self._tape.watch(Watched.TASKS, sum(not task.done() for task in self._loop.tasks), 0)
         self._tape.watch(Watched.TIMERS, self._loop.timers_set(), 0)
 
-
-def _complaint(context: dict[str, Any]) -> str:
-    error = context.get("exception")
-    return f"{context.get('message', '')}{': ' + said(error) if error is not None else ''}"
+    def _hear_background(self) -> None:
+        """Errors of the cache's own tasks and callbacks that nobody has looked at."""
+        tape = self._tape
+        errors = [context.get("exception") for context in self._loop.complaints]
+        errors += [task.exception() for task in self._loop.tasks if getattr(task, "_log_traceback", False)]
+        for error in errors:
+            if isinstance(error, NeedsRealLoopError):
+                raise error
+            if error is not None:
+                tape.failed("its background work", error)
+                now_ns, start = tape.clock.now_ns, tape.count()
+                tape.row(Op.BACKGROUND, NO_KEY, 0, NO_TTL, NO_KEY, now_ns, start, Outcome.RAISED)

@@ -109,12 +109,14 @@ class Shape(NamedTuple):
     """What schedules for a cache may contain."""
 
     acts: tuple[int, ...]
-    ttl: bool
+    ttl_share: float
+    """Of sets that have a ttl of their own."""
     profiles: tuple[Profile, ...]
     stages: int = 0
     """Of a migration; 0 for any other cache."""
 
 
+_CANCELLING = (Profile.CANCEL, Profile.ERRORS)
 _WEIGHTS = {
     Op.GET: 12, Op.SET: 9, Op.DELETE: 3, Op.CLEAR: 1, Op.SIZE: 1, Op.GET_OR_LOAD: 8, Op.MOVE: 1,
 }  # fmt: skip
@@ -142,12 +144,12 @@ def draw(seed: int, shape: Shape, policies: Sequence[str], operations: int = OPE
         for _ in range(operations // count_clients):
             act = acts[int(pick() * len(acts))]
             key = int(pick() * keys)
-            ttl = _TTLS[int(pick() * 3)] if shape.ttl and pick() < 0.7 else 0
+            ttl = _TTLS[int(pick() * 3)] if pick() < shape.ttl_share else 0
             pause = _PAUSES[int(pick() * len(_PAUSES))] if pick() < restless else 0
             cancel = amount = 0
             if act == Op.MOVE:
                 amount = int(pick() * shape.stages)
-            elif profile is Profile.CANCEL and pick() < trouble:
+            elif profile in _CANCELLING and pick() < trouble:
                 cancel = 1 + int(pick() * 4)
             elif profile is Profile.STALL and pick() < trouble:
                 steps.append(Step(STALL, amount=_PAUSES[int(pick() * len(_PAUSES))]))

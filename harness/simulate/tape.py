@@ -12,7 +12,7 @@ from harness.clock import WorkloadClock
 from harness.history import COLUMNS, FOREIGN, NO_TTL, History
 
 KEYS = ("a", "b", "c", "d", "e")
-_TAGS = 200
+_TAGS = 1_000
 VALUES = [[f"{key}#{tag}" for tag in range(_TAGS)] for key in KEYS]
 """By key and tag: what is written."""
 _TAG_OF = {value: tag for values in VALUES for tag, value in enumerate(values)}

@@ -1,0 +1,27 @@
+"""C0: every operation returns, and raises nothing of its own making."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.check.checkers.finding import Finding, History, Promises
+from harness.history import Outcome
+
+ID = "C0"
+TITLE = "answers"
+LAW = "Every legal operation returns an answer: no error of the cache's own making, no wait that never ends."
+EXAMPLE = """\
+An operation is cancelled between two awaits and does not give its lock back: the next one on that key waits for ever.
+Or two operations meet in an unsynchronised structure, and one raises KeyError for a key that it had looked up."""
+
+
+def skip(_promises: Promises) -> str | None:
+    """Nobody may declare this away."""
+    return None
+
+
+def find(history: History, _promises: Promises) -> list[Finding]:
+    """Operations that raised or hung."""
+    bad = np.flatnonzero((history.outcome == Outcome.RAISED) | (history.outcome == Outcome.HUNG))
+    words = {Outcome.RAISED: "{0} raised an error of the cache's own making", Outcome.HUNG: "{0} never returned"}
+    return [Finding(ID, int(history.schedule[i]), (int(i),), words[Outcome(int(history.outcome[i]))]) for i in bad]

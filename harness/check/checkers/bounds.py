@@ -1,0 +1,50 @@
+"""C10: entries, tasks and timers stay bounded, and nothing is left after the shutdown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.check.checkers.finding import Finding, History, Promises
+from harness.history import NO_LIMIT, Op, Outcome, Watched
+
+ID = "C10"
+TITLE = "bounded"
+LAW = "Entries stay within their bound, tasks and timers stay few, and a shutdown leaves none."
+EXAMPLE = """\
+Each set with a ttl starts a timer and an overwrite does not stop the one before. A key that is written every
+millisecond for an hour holds millions of timers, each with the value that it was to remove."""
+
+_WORDS = {
+    Watched.TASKS: "{value} tasks go on after the shutdown",
+    Watched.TIMERS: "{value} timers are set, at most {limit} are due",
+}
+
+
+def skip(_promises: Promises) -> str | None:
+    """Nobody may declare this away."""
+    return None
+
+
+def find(history: History, _promises: Promises) -> list[Finding]:
+    """Observations beyond their limit, and sizes beyond the bound on entries."""
+    watched = history.observations
+    over = watched[(watched[:, 3] != NO_LIMIT) & (watched[:, 2] > watched[:, 3])]
+    found = [
+        Finding(ID, int(schedule), (), _WORDS[Watched(int(what))].format(value=value, limit=limit))
+        for schedule, what, value, limit in over
+    ]
+    for schedule, what, _, room in watched:
+        if what == Watched.ENTRIES:
+            sizes = np.flatnonzero(history.is_op(Op.SIZE) & (history.schedule == schedule))
+            for row in sizes[history.tag[sizes] > room]:
+                if history.outcome[row] == Outcome.OK and _quiet(history, int(row)):
+                    message = f"{{0}}, and there is room for {room}"
+                    found.append(Finding(ID, int(schedule), (int(row),), message))
+    return found
+
+
+def _quiet(history: History, row: int) -> bool:
+    """Whether nothing else was under way while row was."""
+    others = (history.schedule == history.schedule[row]) & (history.end > history.start[row])
+    others &= history.start < history.end[row]
+    return int(others.sum()) == 1

@@ -1,0 +1,195 @@
+"""Explore a cache: draw schedules, play them, judge them in bulk, and shrink the first that breaks each law.
+
+Runs in the check child, which has put the clocks under virtual time before the cache was imported.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType, ModuleType
+from typing import Any, NamedTuple, NoReturn
+
+from cache_impls.protocol import Capability
+from cache_impls.registry import Adapted, Spec
+from harness.check.checkers import CHECKERS, Finding
+from harness.check.checkers.validity import Tally
+from harness.clock import WorkloadClock
+from harness.history import NO_TTL, History, Op
+from harness.simulate.play import Played, Player
+from harness.simulate.policies import POLICIES
+from harness.simulate.schedule import OPERATIONS, Profile, Schedule, Shape, draw
+from harness.simulate.shrink import shrink
+from harness.simulate.tape import Tape
+
+BULK = 250
+"""Schedules that are judged together."""
+BLOCKED_SECONDS = 5.0
+"""Real seconds after which a schedule, which takes half a millisecond, counts as blocked."""
+_TTL_SHARE = 0.7
+_LONG_EVERY = 200
+_LONG = 400
+"""Operations of one schedule in `_LONG_EVERY`: some faults show only at the hundredth call."""
+
+
+class BlockedError(BaseException):
+    """The cache does not give control back: an endless loop, or a wait outside the event loop."""
+
+
+class Violation(NamedTuple):
+    """A law that was broken, and the smallest schedule found that breaks it."""
+
+    check: str
+    message: str
+    schedule: Schedule
+    history: History
+    rows: tuple[int, ...]
+    """Of history, in the order in which the message tells them."""
+    raised: list[str]
+    oddities: list[str]
+    after: int
+    """Schedules played before it was seen."""
+    original_operations: int
+
+
+class Builds:
+    """Fresh caches of one spec, by room."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._makers: dict[int | None, Callable[[], Adapted]] = {}
+
+    def __call__(self, room: int | None) -> Adapted:
+        """A fresh cache with so much room, or with its own default."""
+        maker = self._makers.get(room)
+        if maker is None:
+            maker = self._makers[room] = self._spec.builder(capacity=room)
+        return maker()
+
+    def with_parameters(self, **parameters: Any) -> Adapted:
+        """A fresh cache with other parameters. Raises SpecError if the factory does not take them."""
+        return replace(self._spec, parameters=self._spec.parameters | parameters).build()
+
+
+class Explorer:
+    """Explores one spec. profiles are those asked for, or none for all that fit the cache."""
+
+    def __init__(
+        self,
+        build: Callable[[int | None], Adapted],
+        clock: WorkloadClock,
+        *,
+        seed: int = 0,
+        profiles: tuple[Profile, ...] = (),
+        default_ttl_ns: int = NO_TTL,
+        policies: tuple[str, ...] = POLICIES,
+        has_ttl: bool = True,
+    ) -> None:
+        sample = build(None)
+        native: Any = sample.native
+        self.stages: tuple[str, ...] = tuple(getattr(native, "stages", ()))
+        self.shape = _shape(sample, profiles, len(self.stages), has_ttl=has_ttl)
+        self.promises = sample.promises
+        self.tally = Tally()
+        self.skipped = {
+            checker.ID: reason for checker in CHECKERS if (reason := checker.skip(sample.promises)) is not None
+        }
+        self._tape = Tape(clock, default_ttl_ns)
+        self._player = Player(build, self._tape, self.stages)
+        self._policies = policies
+        self._seed = seed
+        self._broken: set[str] = set()
+        signal.signal(signal.SIGALRM, _blocked)
+
+    def bulk(self, schedules: int = BULK) -> list[Violation]:
+        """Play and judge some more schedules; the laws newly broken, each with its smallest schedule."""
+        first = self.tally.schedules
+        played = [self._play(self.schedule(first + i)) for i in range(schedules)]
+        history = self._tape.take()
+        self.tally.add(history, schedules)
+        found = []
+        for checker in CHECKERS:
+            if checker.ID in self._broken or checker.ID in self.skipped:
+                continue
+            findings = checker.find(history, self.promises)
+            if findings:
+                self._broken.add(checker.ID)
+                shortest = min(findings, key=lambda finding: (played[finding.schedule].schedule.operations, finding))
+                after = first + min(finding.schedule for finding in findings) + 1
+                found.append(self.prove(checker, played[shortest.schedule].schedule, after))
+        return found
+
+    def schedule(self, number: int) -> Schedule:
+        """The schedule of a number, the same in every run of this seed."""
+        operations = _LONG if number % _LONG_EVERY == _LONG_EVERY - 1 else OPERATIONS
+        return draw((self._seed << 40) + number, self.shape, self._policies, operations)
+
+    def prove(self, checker: ModuleType, schedule: Schedule, after: int) -> Violation:
+        """The smallest schedule that still breaks checker's law."""
+
+        def fails(candidate: Schedule) -> Schedule | None:
+            again, findings, _ = self.replay(checker, candidate)
+            return again.schedule if findings else None
+
+        smallest = shrink(schedule, fails)
+        again, findings, history = self.replay(checker, smallest)
+        if not findings:
+            raise RuntimeError(f"{checker.ID} was seen once and not again: the simulation is not deterministic")
+        return Violation(
+            check=checker.ID,
+            message=findings[0].message,
+            schedule=again.schedule,
+            history=history,
+            rows=findings[0].rows,
+            raised=again.raised,
+            oddities=again.oddities,
+            after=after,
+            original_operations=schedule.operations,
+        )
+
+    def replay(self, checker: ModuleType, schedule: Schedule) -> tuple[Played, list[Finding], History]:
+        """One schedule, played and judged alone."""
+        again = self._play(schedule)
+        history = self._tape.take()
+        return again, checker.find(history, self.promises), history
+
+    def _play(self, schedule: Schedule) -> Played:
+        signal.setitimer(signal.ITIMER_REAL, BLOCKED_SECONDS)
+        try:
+            return self._player.play(schedule)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _shape(sample: Adapted, profiles: tuple[Profile, ...], stages: int, *, has_ttl: bool) -> Shape:
+    can = sample.capabilities
+    acts = [Op.GET, Op.SET]
+    acts += [op for op, needs in _NEEDS.items() if needs in can]
+    fitting = [Profile.CALM, Profile.CANCEL, Profile.STALL, Profile.CLOCK]
+    if Capability.CAPACITY in can:
+        fitting.append(Profile.ROOM)
+    if sample.interpose is not None:
+        fitting.append(Profile.ERRORS)
+    if stages:
+        acts.append(Op.MOVE)
+    with_ttl = Capability.TTL in can and has_ttl
+    return Shape(
+        acts=tuple(map(int, acts)),
+        # The sides of a migration have defaults of their own, so there each set names its ttl.
+        ttl_share=(1.0 if stages else _TTL_SHARE) if with_ttl else 0.0,
+        profiles=tuple(profile for profile in fitting if not profiles or profile in profiles),
+        stages=stages,
+    )
+
+
+_NEEDS = {
+    Op.DELETE: Capability.DELETE,
+    Op.CLEAR: Capability.CLEAR,
+    Op.SIZE: Capability.SIZE,
+    Op.GET_OR_LOAD: Capability.LOAD,
+}
+
+
+def _blocked(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise BlockedError

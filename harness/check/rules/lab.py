@@ -1,0 +1,85 @@
+"""The lab: fresh caches and a clock for one rule, in virtual time or in real."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from cache_impls.registry import Adapted, SpecError
+from harness.check.rules.rule import Broken, NotApplicable, Rule
+from harness.clock import WorkloadClock
+from harness.simulate.loop import NeedsRealLoopError, SimulatedLoop
+
+Build = Callable[[int | None], Adapted]
+_STEPS = 200_000
+
+
+class Lab:
+    """What a rule works with. Times are seconds."""
+
+    def __init__(
+        self, build: Build, clock: WorkloadClock, loop: SimulatedLoop, rebuild: Callable[..., Adapted] | None
+    ) -> None:
+        self.clock = clock
+        self.loop = loop
+        self._build = build
+        self._rebuild = rebuild
+
+    async def cache(self, room: int | None = None) -> Adapted:
+        """A fresh cache, ready for use."""
+        return await self._ready(self._build(room))
+
+    async def cache_with(self, **parameters: Any) -> Adapted:
+        """A fresh cache of the same factory with these parameters. Raises NotApplicable if it takes none such."""
+        if self._rebuild is None:
+            raise NotApplicable("its factory is not known")
+        try:
+            return await self._ready(self._rebuild(**parameters))
+        except SpecError as error:
+            raise NotApplicable(f"its factory takes no {', '.join(parameters)}") from error
+
+    async def _ready(self, cache: Adapted) -> Adapted:
+        if cache.initialize is not None:
+            await cache.initialize()
+        return cache
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass, timers and tasks running."""
+        await asyncio.sleep(seconds)
+
+    async def settle(self) -> None:
+        """Let everything run that is ready."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def sleeping_tasks(self) -> int:
+        """Tasks of the cache that have not ended."""
+        return sum(not task.done() for task in self.loop.tasks) - 1
+
+
+def keep(rule: Rule, build: Build, clock: WorkloadClock, rebuild: Callable[..., Adapted] | None = None) -> None:
+    """Try one rule. Raises Broken, NotApplicable, NeedsRealLoopError."""
+    clock.restart()
+    loop = SimulatedLoop(clock, lambda _ready: 0)  # type: ignore[abstract]  # what it lacks is set by name, and refuses
+    outcome: list[BaseException] = []
+    working: list[object] = [rule]
+
+    async def body() -> None:
+        try:
+            await rule.body(Lab(build, clock, loop, rebuild))
+        except BaseException as error:  # raised again below, out of the loop
+            outcome.append(error)
+        working.clear()
+
+    with loop.entered():
+        loop.create_task(body())
+        done = loop.run(working, steps=_STEPS)
+    loop.end()
+    if not done:
+        raise Broken("an operation never returned")
+    for error in outcome:
+        if isinstance(error, Broken | NotApplicable | NeedsRealLoopError) or not isinstance(error, Exception):
+            raise error
+        text = " ".join(str(error).split())
+        raise Broken(f"it raised {type(error).__name__}: {text}") from error
