@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.model import Severity, Verdict
+from harness.model import CheckVerdict, Severity, Verdict
 
 SCHEMA_VERSION = "1.0"
 """Major.minor. A reader refuses another major."""
@@ -197,3 +197,71 @@ class BaselineDocument(Document):
     metrics: tuple[StoredMetric, ...]
     skipped: tuple[SkippedResult, ...] = ()
     warnings: tuple[WarningResult, ...]
+
+
+class CheckedResult(Document):
+    """One check: a law or a rule of manners, and what became of it."""
+
+    id: str
+    kind: Literal["law", "manners"]
+    title: str
+    """The law, in one sentence."""
+    verdict: CheckVerdict
+    summary: str
+    """One line: what was seen, or why it was skipped."""
+    evidence: tuple[str, ...] = ()
+    """The shortest history that proves a failure, as lines to read."""
+    replay: str | None = None
+    """The command that shows it again."""
+    after: int | None = None
+    """Schedules that were played before it was seen."""
+
+
+class ExploredResult(Document):
+    """What was tried."""
+
+    mode: Literal["simulated", "real"]
+    schedules: int
+    operations: int
+    profiles: tuple[str, ...]
+    """What was made to go wrong."""
+    policies: tuple[str, ...]
+
+
+class CheckDocument(Document):
+    """What `cachegate check` found."""
+
+    kind: Literal["check"] = "check"
+    schema_version: str = SCHEMA_VERSION
+    verdict: CheckVerdict
+    reason: str
+    exit_code: int
+    seed: int
+    elapsed_seconds: float
+    environment: Environment
+    arms: tuple[ArmResult, ...]
+    promises: dict[str, Any]
+    """What the cache declares less than the whole contract."""
+    explored: ExploredResult
+    checks: tuple[CheckedResult, ...]
+    strict: bool
+    warnings: tuple[WarningResult, ...]
+
+
+class ReplayDocument(Document):
+    """A schedule that broke a law, to be played again."""
+
+    kind: Literal["replay"] = "replay"
+    schema_version: str = SCHEMA_VERSION
+    id: str
+    created: str
+    spec: str
+    check: str
+    message: str
+    cachegate: str
+    python: str
+    """Major.minor: schedules are the same for one of these only."""
+    hash_seed: int
+    default_ttl_ns: int
+    schedule: dict[str, Any]
+    evidence: tuple[str, ...]

@@ -33,6 +33,15 @@ class Verdict(enum.StrEnum):
         return max(verdicts, key=order.index, default=Verdict.INCONCLUSIVE)
 
 
+class CheckVerdict(enum.StrEnum):
+    """What a check says, the worst last. SKIPPED says why; it is neither a pass nor a failure."""
+
+    SKIPPED = "skipped"
+    PASS = "pass"  # noqa: S105  # no password: a verdict
+    UNKNOWN = "unknown"
+    FAIL = "fail"
+
+
 class Severity(enum.StrEnum):
     """How urgent a ROLLBACK is."""
 

@@ -6,7 +6,7 @@ Runs in the check child, which has put the clocks under virtual time before the 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple, NoReturn
@@ -15,6 +15,7 @@ from cache_impls.protocol import Capability
 from cache_impls.registry import Adapted, Spec
 from harness.check.checkers import CHECKERS, Finding
 from harness.check.checkers.validity import Tally
+from harness.check.clocks import inside
 from harness.clock import WorkloadClock
 from harness.history import NO_TTL, History, Op
 from harness.simulate.play import Played, Player
@@ -85,8 +86,9 @@ class Explorer:
         default_ttl_ns: int = NO_TTL,
         policies: tuple[str, ...] = POLICIES,
         has_ttl: bool = True,
+        only: Collection[str] = (),
     ) -> None:
-        sample = build(None)
+        sample = inside(clock, build)
         native: Any = sample.native
         self.stages: tuple[str, ...] = tuple(getattr(native, "stages", ()))
         self.shape = _shape(sample, profiles, len(self.stages), has_ttl=has_ttl)
@@ -95,6 +97,9 @@ class Explorer:
         self.skipped = {
             checker.ID: reason for checker in CHECKERS if (reason := checker.skip(sample.promises)) is not None
         }
+        self._checkers = [
+            checker for checker in CHECKERS if checker.ID not in self.skipped and (not only or checker.ID in only)
+        ]
         self._tape = Tape(clock, default_ttl_ns)
         self._player = Player(build, self._tape, self.stages)
         self._policies = policies
@@ -109,8 +114,8 @@ class Explorer:
         history = self._tape.take()
         self.tally.add(history, schedules)
         found = []
-        for checker in CHECKERS:
-            if checker.ID in self._broken or checker.ID in self.skipped:
+        for checker in self._checkers:
+            if checker.ID in self._broken:
                 continue
             findings = checker.find(history, self.promises)
             if findings:

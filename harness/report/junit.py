@@ -19,11 +19,11 @@ def render(document: GateDocument | CompareDocument) -> str:
 
     def case(workload: str, name: str, kind: str | None = None, message: str = "") -> None:
         counts["tests"] += 1
-        attributes = {"classname": _text(f"{document.kind}.{workload}"), "name": name}
+        attributes = {"classname": text(f"{document.kind}.{workload}"), "name": name}
         element = ET.SubElement(suite, "testcase", attributes)
         if kind is not None:
             counts[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
-            ET.SubElement(element, kind, message=_text(message))
+            ET.SubElement(element, kind, message=text(message))
 
     for result in document.metrics:
         message = f"{TITLES[result.name]} {change(result)} ({interval(result)}), allowed {margin(result)}"
@@ -43,6 +43,6 @@ def render(document: GateDocument | CompareDocument) -> str:
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _text(text: str) -> str:
-    """text without what XML cannot hold."""
-    return _NOT_XML.sub("?", text)
+def text(words: str) -> str:
+    """words without what XML cannot hold."""
+    return _NOT_XML.sub("?", words)

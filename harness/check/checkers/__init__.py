@@ -6,6 +6,8 @@ a mutant in tests/zoo and tests/check/checkers with one history that it finds an
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from harness.check.checkers import (
     agreement,
     answers,
@@ -18,10 +20,11 @@ from harness.check.checkers import (
     register,
     resurrection,
     sessions,
+    validity,
 )
 from harness.check.checkers.finding import Finding
 
-CHECKERS = (
+CHECKERS: tuple[ModuleType, ...] = (
     answers,
     register,
     expiry,
@@ -36,4 +39,9 @@ CHECKERS = (
 )
 """All that judge a history, in the order of their ids."""
 
-__all__ = ["CHECKERS", "Finding"]
+__all__ = ["CHECKERS", "Finding", "catalogue"]
+
+
+def catalogue() -> dict[str, ModuleType]:
+    """Every check of histories by its id, that of the run itself (C13) included."""
+    return {checker.ID: checker for checker in (*CHECKERS, validity)}

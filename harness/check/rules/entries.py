@@ -105,6 +105,7 @@ async def delete_answer(lab: Lab) -> None:
     Kind.MANNERS,
     "delete answers False for an expired key.",
     needs=Capability.DELETE | Capability.TTL,
+    timed=True,
 )
 async def delete_expired(lab: Lab) -> None:
     """Expired, and not yet swept."""
@@ -154,7 +155,13 @@ async def size_cleared(lab: Lab) -> None:
     expect(found == 0, f"after a clear the size is {found}")
 
 
-@rule("size-live", Kind.MANNERS, "size does not count expired entries.", needs=Capability.SIZE | Capability.TTL)
+@rule(
+    "size-live",
+    Kind.MANNERS,
+    "size does not count expired entries.",
+    needs=Capability.SIZE | Capability.TTL,
+    timed=True,
+)
 async def size_live(lab: Lab) -> None:
     """Four of ten expired, and not yet swept."""
     cache = await lab.cache()

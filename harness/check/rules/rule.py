@@ -37,8 +37,8 @@ class Rule(NamedTuple):
     sentence: str
     body: Body
     needs: Capability = Capability(0)
-    virtual: bool = True
-    """Whether it needs time to be virtual."""
+    timed: bool = False
+    """Whether time has to pass for it."""
     declared: str = ""
     """The promise that, declared, takes the cache out of this rule."""
 

@@ -22,25 +22,25 @@ async def _ttl(lab: Lab, ttl: float) -> None:
     expect(answer is None, f"with a ttl of {ttl} s it answers {answer!r} at the deadline")
 
 
-@rule("ttl-1ms", Kind.LAW, "A ttl of 1 ms is kept to the tick.", needs=_TTL, declared="ttl_jitter")
+@rule("ttl-1ms", Kind.LAW, "A ttl of 1 ms is kept to the tick.", needs=_TTL, timed=True, declared="ttl_jitter")
 async def ttl_short(lab: Lab) -> None:
     """As it says."""
     await _ttl(lab, 0.001)
 
 
-@rule("ttl-300s", Kind.LAW, "A ttl of 300 s is kept to the tick.", needs=_TTL, declared="ttl_jitter")
+@rule("ttl-300s", Kind.LAW, "A ttl of 300 s is kept to the tick.", needs=_TTL, timed=True, declared="ttl_jitter")
 async def ttl_middle(lab: Lab) -> None:
     """As it says."""
     await _ttl(lab, 300.0)
 
 
-@rule("ttl-3600s", Kind.LAW, "A ttl of 3600 s is kept to the tick.", needs=_TTL, declared="ttl_jitter")
+@rule("ttl-3600s", Kind.LAW, "A ttl of 3600 s is kept to the tick.", needs=_TTL, timed=True, declared="ttl_jitter")
 async def ttl_long(lab: Lab) -> None:
     """As it says."""
     await _ttl(lab, 3600.0)
 
 
-@rule("ttl-fixed", Kind.LAW, "A read does not prolong an entry's life.", needs=_TTL)
+@rule("ttl-fixed", Kind.LAW, "A read does not prolong an entry's life.", needs=_TTL, timed=True)
 async def ttl_fixed(lab: Lab) -> None:
     """A read each second, to the deadline and beyond."""
     cache = await lab.cache()
@@ -69,6 +69,7 @@ async def _overwritten(lab: Lab, *, wait: float, ttl: float | None, lives: float
     Kind.LAW,
     "Overwriting a live entry with another ttl starts that ttl.",
     needs=_TTL,
+    timed=True,
     declared="forgets",
 )
 async def overwrite_live(lab: Lab) -> None:
@@ -81,6 +82,7 @@ async def overwrite_live(lab: Lab) -> None:
     Kind.LAW,
     "Overwriting a live entry with no ttl drops the old one.",
     needs=_TTL,
+    timed=True,
     declared="forgets",
 )
 async def overwrite_live_default(lab: Lab) -> None:
@@ -93,6 +95,7 @@ async def overwrite_live_default(lab: Lab) -> None:
     Kind.LAW,
     "Overwriting an expired entry that no sweep has removed starts the new ttl.",
     needs=_TTL,
+    timed=True,
     declared="forgets",
 )
 async def overwrite_expired(lab: Lab) -> None:
@@ -105,6 +108,7 @@ async def overwrite_expired(lab: Lab) -> None:
     Kind.LAW,
     "Overwriting an expired, unswept entry with no ttl drops the old deadline.",
     needs=_TTL,
+    timed=True,
     declared="forgets",
 )
 async def overwrite_expired_default(lab: Lab) -> None:
@@ -117,6 +121,7 @@ async def overwrite_expired_default(lab: Lab) -> None:
     Kind.LAW,
     "Overwriting an entry that a timer or sweep has removed starts the new ttl.",
     needs=_TTL,
+    timed=True,
     declared="forgets",
 )
 async def overwrite_swept(lab: Lab) -> None:
@@ -130,7 +135,7 @@ async def overwrite_swept(lab: Lab) -> None:
     expect(answer == "new", f"20 s after overwriting a swept entry with a ttl of 50 s get answers {answer!r}")
 
 
-@rule("overwrite-shorter", Kind.LAW, "Overwriting with a shorter ttl ends earlier.", needs=_TTL)
+@rule("overwrite-shorter", Kind.LAW, "Overwriting with a shorter ttl ends earlier.", needs=_TTL, timed=True)
 async def overwrite_shorter(lab: Lab) -> None:
     """100 s, then 10 s."""
     cache = await lab.cache()
@@ -143,7 +148,12 @@ async def overwrite_shorter(lab: Lab) -> None:
 
 
 @rule(
-    "wall-clock", Kind.LAW, "A step of the wall clock neither ends nor prolongs a life.", needs=_TTL, declared="forgets"
+    "wall-clock",
+    Kind.LAW,
+    "A step of the wall clock neither ends nor prolongs a life.",
+    needs=_TTL,
+    timed=True,
+    declared="forgets",
 )
 async def wall_clock(lab: Lab) -> None:
     """An hour forward, then an hour back."""
@@ -162,6 +172,7 @@ async def wall_clock(lab: Lab) -> None:
     Kind.LAW,
     "A set with no ttl lives as long as the factory's default says.",
     needs=_TTL,
+    timed=True,
     declared="forgets",
 )
 async def default_ttl(lab: Lab) -> None:

@@ -1,0 +1,41 @@
+"""The check process: conformance, then exploration, of one cache in virtual time; events come out as lines of JSON.
+
+A process of its own, because the clocks are replaced before the cache is imported, and a cache may block, exit or
+print what it likes. The job comes on standard input; events go to the descriptor that it names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from harness.clock import WorkloadClock
+
+Emit = Callable[..., None]
+
+
+def main() -> None:
+    """Run the job."""
+    clock = WorkloadClock()
+    real_sleep = time.sleep
+    clock.install()
+    job = json.loads(sys.stdin.readline())
+    if os.getcwd() not in sys.path:  # noqa: PTH109  # pathlib would say the same
+        sys.path.append(os.getcwd())  # noqa: PTH109  # as above
+    events = os.fdopen(job["events_fd"], "w", encoding="utf-8")
+
+    def emit(event: str, **more: Any) -> None:
+        events.write(json.dumps({"event": event} | more) + "\n")
+        events.flush()
+
+    from harness.check.work import run  # after the clock is installed
+
+    run(job, clock, real_sleep, emit)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""What the check process does, as a table of contents: look at the cache, try the rules, explore, or replay."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from cache_impls.registry import SpecError, parse
+from harness.check.checkers import CHECKERS
+from harness.check.clocks import find_clocks, inside
+from harness.check.explore import BlockedError, Builds, Explorer, Violation
+from harness.check.rules import RULES, Broken
+from harness.check.rules.lab import keep
+from harness.check.rules.rule import NotApplicable
+from harness.check.spacetime import diagram, operation
+from harness.clock import WorkloadClock
+from harness.simulate.loop import NeedsRealLoopError
+from harness.simulate.schedule import Profile, Schedule
+
+Emit = Callable[..., None]
+
+
+def run(job: dict[str, Any], clock: WorkloadClock, real_sleep: Callable[[float], None], emit: Emit) -> None:
+    """Run a job: `spec`, `seed`, `seconds` or `schedules`, `profiles`, `only`; or `replay`."""
+    warnings.simplefilter("ignore")  # a cache's own affair; what it leaves undone is found by the checks
+    blocked_by_sleep = _sleep_in_virtual_time(clock)
+    try:
+        builds = Builds(parse(job["spec"]))
+        sample = inside(clock, builds)
+    except (SpecError, NeedsRealLoopError) as error:
+        emit("bad", message=str(error))
+        return
+    emit(
+        "cache",
+        adapted=sample.notes,
+        promises=sample.promises._asdict(),
+        capabilities=[flag.name for flag in sample.capabilities],
+    )
+    try:
+        if "replay" in job:
+            _replay(job, builds, clock, emit)
+        else:
+            _check(job, builds, clock, real_sleep, emit)
+    except NeedsRealLoopError as error:
+        emit("real", message=str(error))
+    except BlockedError:
+        emit("blocked")
+    if blocked_by_sleep:
+        emit("slept", seconds=sum(blocked_by_sleep), times=len(blocked_by_sleep))
+
+
+def _check(
+    job: dict[str, Any], builds: Builds, clock: WorkloadClock, real_sleep: Callable[[float], None], emit: Emit
+) -> None:
+    only = set(job["only"])
+    clocks = find_clocks(builds, clock, real_sleep)
+    emit("clock", native=clocks.native)
+    _conform(builds, clock, emit, only, native=clocks.native)
+    if only and not only & {checker.ID for checker in CHECKERS} and "C13" not in only:
+        return
+    explorer = Explorer(
+        builds,
+        clock,
+        seed=job["seed"],
+        profiles=tuple(map(Profile, job["profiles"])),
+        default_ttl_ns=clocks.default_ttl_ns,
+        has_ttl=not clocks.native,
+        only=only,
+    )
+    emit("shape", profiles=list(explorer.shape.profiles), skipped=explorer.skipped)
+    began = perf_counter()
+    while explorer.tally.schedules < job["schedules"] and perf_counter() - began < job["seconds"]:
+        for violation in explorer.bulk():
+            emit("violation", **_told(violation, explorer), default_ttl_ns=clocks.default_ttl_ns)
+        emit("progress", schedules=explorer.tally.schedules, operations=explorer.tally.operations)
+    emit("explored", problems=explorer.tally.problems())
+
+
+def _conform(builds: Builds, clock: WorkloadClock, emit: Emit, only: set[str], *, native: bool) -> None:
+    sample = inside(clock, builds)
+    for rule in RULES:
+        if only and rule.id not in only:
+            continue
+        why = rule.applies(sample.capabilities, sample.promises)
+        verdict, summary = "skipped", why or ""
+        if why is None and native and rule.timed:
+            summary = "its clock is native: time cannot be made to pass"
+        elif why is None:
+            try:
+                keep(rule, builds, clock, builds.with_parameters)
+                verdict, summary = "pass", "kept"
+            except NotApplicable as error:
+                summary = str(error)
+            except Broken as error:
+                verdict, summary = "fail", str(error)
+        emit("rule", id=rule.id, verdict=verdict, summary=summary)
+
+
+def _replay(job: dict[str, Any], builds: Builds, clock: WorkloadClock, emit: Emit) -> None:
+    replay = job["replay"]
+    checker = next(checker for checker in CHECKERS if replay["check"] == checker.ID)
+    explorer = Explorer(builds, clock, default_ttl_ns=replay["default_ttl_ns"])
+    schedule = Schedule.from_json(replay["schedule"])
+    again, findings, history = explorer.replay(checker, schedule)
+    lines = diagram(history, len(schedule.clients), again.oddities, again.raised)
+    message = ""
+    if findings:
+        words = [operation(history, row, again.oddities, again.raised) for row in findings[0].rows]
+        message = findings[0].message.format(*words)
+    emit("replayed", message=message, evidence=lines)
+
+
+def _told(violation: Violation, explorer: Explorer) -> dict[str, Any]:
+    history, oddities, raised = violation.history, violation.oddities, violation.raised
+    words = [operation(history, row, oddities, raised) for row in violation.rows]
+    return {
+        "check": violation.check,
+        "message": violation.message.format(*words),
+        "schedule": violation.schedule.to_json(),
+        "evidence": diagram(history, len(violation.schedule.clients), oddities, raised),
+        "after": violation.after,
+        "operations": violation.schedule.operations,
+        "original_operations": violation.original_operations,
+        "schedules": explorer.tally.schedules,
+    }
+
+
+def _sleep_in_virtual_time(clock: WorkloadClock) -> list[float]:
+    """time.sleep blocks the loop; here it costs virtual time. What was slept is noted."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.advance_by(seconds)
+
+    setattr(time, "sleep", sleep)  # noqa: B010  # typeshed allows no assignment to a function
+    return slept

@@ -1,0 +1,113 @@
+"""`check`, `replay` and `explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.commands.common import (
+    SPEC_HELP,
+    Json,
+    Junit,
+    Markdown,
+    Seed,
+    check_outputs,
+    console,
+    drawn,
+    is_stdout,
+    reader_may_leave,
+)
+from harness.errors import UsageError
+from harness.units import parse_duration
+
+if TYPE_CHECKING:  # slow to import: a command imports what it needs
+    from harness.documents import CheckDocument
+
+
+def check(
+    spec: Annotated[str | None, typer.Argument(metavar="SPEC", help=f"The cache: {SPEC_HELP}.")] = None,
+    budget: Annotated[str, typer.Option(help="Explore for so long.")] = "20s",
+    seed: Seed = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this: calm, cancel, stall, clock, room or errors; may be repeated. Default: all."),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only the check with this id; may be repeated.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Bad manners fail the check too.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show all checks and end.")] = False,
+    json: Json = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
+) -> None:
+    """Find what is wrong with a cache, and prove it with the shortest history."""
+    from harness.report import checks
+    from harness.report.progress import Progress
+    from harness.session_check import CheckRequest
+    from harness.session_check import check as run
+
+    if list_:
+        with reader_may_leave():
+            checks.show_catalogue(console())
+        return
+    if spec is None:
+        raise UsageError("which cache? write cachegate check SPEC, for instance cachegate check improved")
+    check_outputs(json, junit, markdown)
+    request = CheckRequest(
+        spec=spec,
+        seed=drawn(seed),
+        budget_seconds=parse_duration(budget, "budget"),
+        faults=tuple(fault or ()),
+        only=tuple(only or ()),
+        strict=strict,
+    )
+    with Progress() as progress:
+        document = run(request, progress.say)
+    _report(document, json, junit, markdown)
+    raise typer.Exit(document.exit_code)
+
+
+def replay(
+    name: Annotated[str, typer.Argument(metavar="ID-OR-FILE", help="As `check` printed it, or the file.")],
+    spec: Annotated[
+        str | None, typer.Argument(metavar="[SPEC]", help="Another cache, for instance a fixed one.")
+    ] = None,
+) -> None:
+    """Play a recorded schedule again, step by step. Exit code 1 if it still breaks the law, 0 if it does not."""
+    from harness.report import checks
+    from harness.report.progress import Progress
+    from harness.session_check import EXIT_CODES
+    from harness.session_check import replay as run
+
+    with Progress() as progress:
+        document, verdict, reason = run(name, spec, progress.say)
+    with reader_may_leave():
+        checks.show_replay(document, verdict, reason, console())
+    raise typer.Exit(EXIT_CODES[verdict])
+
+
+def explain(
+    identity: Annotated[str, typer.Argument(metavar="CHECK", help="An id, as check --list shows them.")],
+) -> None:
+    """Say what a check means, with an example."""
+    from harness.report import checks
+
+    with reader_may_leave():
+        checks.show_explanation(identity, console())
+
+
+def _report(document: CheckDocument, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
+    from harness import store
+    from harness.report import checks
+
+    if json is not None and not is_stdout(json):
+        store.write_text(json, store.to_json(document))
+    if junit is not None:
+        store.write_text(junit, checks.junit(document))
+    if markdown is not None:
+        store.write_text(markdown, checks.markdown(document))
+    with reader_may_leave():
+        if is_stdout(json):
+            print(store.to_json(document), end="", flush=True)
+        checks.show(document, console(to_stderr=is_stdout(json)))

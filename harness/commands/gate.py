@@ -1,0 +1,152 @@
+"""`gate`, `baseline` and `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.commands.common import (
+    DEFAULT_WORKLOAD,
+    SPEC_HELP,
+    BaselineSpec,
+    CandidateSpec,
+    Capacity,
+    Concurrency,
+    Json,
+    Junit,
+    Margins,
+    Markdown,
+    Metrics,
+    Seed,
+    TrialLimit,
+    Workloads,
+    check_outputs,
+    console,
+    drawn,
+    is_stdout,
+    reader_may_leave,
+)
+from harness.units import parse_duration
+
+if TYPE_CHECKING:  # slow to import: a command imports what it needs
+    from harness.documents import CompareDocument, GateDocument
+
+
+def gate(
+    baseline: BaselineSpec,
+    candidate: CandidateSpec,
+    workload: Workloads = None,
+    budget: Annotated[str, typer.Option(help="Stop after this long, decided or not.")] = "60s",
+    metric: Metrics = None,
+    margin: Margins = None,
+    precise: Annotated[
+        bool, typer.Option("--precise", help="Both caches in one process, in slices: finer, but see the README.")
+    ] = False,
+    capacity: Capacity = None,
+    concurrency: Concurrency = 1,
+    seed: Seed = None,
+    trial_limit: TrialLimit = "30s",
+    json: Json = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
+) -> None:
+    """Drive two caches through the same load in one run and say PROCEED, ROLLBACK or INCONCLUSIVE."""
+    from harness.gate.policy import gated
+    from harness.measure.contest import Options
+    from harness.report.progress import Progress
+    from harness.session import GateRequest
+    from harness.session import gate as run
+
+    rows = gated(metric or [], margin or [])
+    budget_seconds = parse_duration(budget, "budget")
+    options = Options(
+        workloads=tuple(workload or [DEFAULT_WORKLOAD]),
+        seed=drawn(seed),
+        capacity=capacity,
+        concurrency=concurrency,
+        mode="precise" if precise else "pairs",
+        limit_seconds=parse_duration(trial_limit, "trial limit"),
+    )
+    check_outputs(json, junit, markdown)
+    request = GateRequest(
+        baseline=baseline, candidate=candidate, options=options, gated=rows, budget_seconds=budget_seconds
+    )
+    with Progress() as progress:
+        document = run(request, progress.say)
+    _report(document, json, junit, markdown)
+    raise typer.Exit(document.exit_code)
+
+
+def baseline(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help=f"The cache to store: {SPEC_HELP}.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    workload: Workloads = None,
+    pairs: Annotated[int | None, typer.Option(min=20, help="Pairs on each workload. Default: 40.")] = None,
+    capacity: Capacity = None,
+    concurrency: Concurrency = 1,
+    seed: Seed = None,
+    trial_limit: TrialLimit = "30s",
+) -> None:
+    """Measure one cache against the yardstick and store the result, for `compare`."""
+    from harness import store
+    from harness.gate.policy import STORED_PAIRS
+    from harness.measure.contest import Options
+    from harness.report.progress import Progress
+    from harness.report.terminal import show_baseline
+    from harness.session import baseline as run
+
+    options = Options(
+        workloads=tuple(workload or [DEFAULT_WORKLOAD]),
+        seed=drawn(seed),
+        capacity=capacity,
+        concurrency=concurrency,
+        limit_seconds=parse_duration(trial_limit, "trial limit"),
+    )
+    store.check_writable(output)
+    with Progress() as progress:
+        document = run(spec, options, pairs or STORED_PAIRS, progress.say)
+    store.write_text(output, store.to_json(document))
+    with reader_may_leave():
+        show_baseline(document, str(output), console())
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="A file written by cachegate baseline.")],
+    after: Annotated[Path, typer.Argument(help="Another, later.")],
+    metric: Metrics = None,
+    margin: Margins = None,
+    json: Json = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
+) -> None:
+    """Compare two stored baselines. The live gate is always the better answer."""
+    from harness.gate.policy import gated
+    from harness.session import compare as run
+
+    rows = gated(metric or [], margin or [])
+    check_outputs(json, junit, markdown)
+    document = run(before, after, rows)
+    _report(document, json, junit, markdown)
+    raise typer.Exit(document.exit_code)
+
+
+def _report(
+    document: GateDocument | CompareDocument, json: Path | None, junit: Path | None, markdown: Path | None
+) -> None:
+    from harness import store
+    from harness.report import junit as as_junit
+    from harness.report import markdown as as_markdown
+    from harness.report import terminal
+
+    if json is not None and not is_stdout(json):
+        store.write_text(json, store.to_json(document))
+    if junit is not None:
+        store.write_text(junit, as_junit.render(document))
+    if markdown is not None:
+        store.write_text(markdown, as_markdown.render(document))
+    with reader_may_leave():
+        if is_stdout(json):
+            print(store.to_json(document), end="", flush=True)
+        terminal.show(document, console(to_stderr=is_stdout(json)))

@@ -1,0 +1,166 @@
+"""Reports of checks: terminal, Markdown and JUnit; and what there is to check, with examples."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.check.checkers import catalogue
+from harness.check.rules import RULES
+from harness.documents import CheckDocument, CheckedResult, ReplayDocument
+from harness.errors import UsageError
+from harness.model import CheckVerdict
+from harness.report.junit import text
+
+_COLOURS = {
+    CheckVerdict.PASS: "green",
+    CheckVerdict.FAIL: "red",
+    CheckVerdict.UNKNOWN: "yellow",
+    CheckVerdict.SKIPPED: "dim",
+}
+_SIGNS = {CheckVerdict.PASS: "✅", CheckVerdict.FAIL: "❌", CheckVerdict.UNKNOWN: "❔", CheckVerdict.SKIPPED: "⏭"}
+
+
+def show(document: CheckDocument, console: Console) -> None:
+    """Print what was found: the answer, each failure with its proof, then what was judged."""
+    colour = _COLOURS[document.verdict]
+    console.print(f"[bold {colour}]{document.verdict.upper()}[/]  {escape(document.reason)}", soft_wrap=True)
+    advice = [result for result in document.checks if _is_advice(document, result)]
+    for result in document.checks:
+        if result.verdict is CheckVerdict.FAIL and result not in advice:
+            _show_failure(result, console)
+    if advice:
+        console.print("\n[bold]manners[/] (advice; --strict makes failures of them)")
+        for result in advice:
+            console.print(f"  {result.id}: {escape(result.summary)}", soft_wrap=True)
+    console.print()
+    for verdict in (CheckVerdict.PASS, CheckVerdict.UNKNOWN, CheckVerdict.SKIPPED):
+        chosen = [result for result in document.checks if result.verdict is verdict]
+        if chosen and verdict is CheckVerdict.PASS:
+            console.print(f"[green]held[/] {' '.join(result.id for result in chosen)}", soft_wrap=True)
+        for result in chosen if verdict is not CheckVerdict.PASS else []:
+            console.print(f"[{_COLOURS[verdict]}]{verdict}[/] {result.id}: {escape(result.summary)}", soft_wrap=True)
+    for warning in document.warnings:
+        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
+    for line in _footer(document):
+        console.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+
+
+def show_replay(document: ReplayDocument, verdict: CheckVerdict, reason: str, console: Console) -> None:
+    """Print a schedule as it went this time."""
+    console.print(f"[bold {_COLOURS[verdict]}]{verdict.upper()}[/]  {document.check}: {escape(reason)}", soft_wrap=True)
+    console.print()
+    for line in document.evidence:
+        console.print(f"  {escape(line)}", soft_wrap=True)
+    console.print(
+        f"\n[dim]{escape(document.spec)}, recorded {document.created} with cachegate {document.cachegate}; "
+        f"cachegate explain {document.check} says what the check means[/]",
+        soft_wrap=True,
+    )
+
+
+def show_catalogue(console: Console) -> None:
+    """Print all checks."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("check", "kind", "what it says"):
+        table.add_column(heading)
+    for identity, checker in catalogue().items():
+        table.add_row(identity, "law", escape(checker.LAW))
+    for rule in RULES:
+        table.add_row(rule.id, rule.kind.value, escape(rule.sentence))
+    console.print(table)
+    console.print("\ncachegate explain CHECK shows an example.", style="dim")
+
+
+def show_explanation(identity: str, console: Console) -> None:
+    """Print what a check means. Raises UsageError for one that there is not."""
+    checker = catalogue().get(identity.upper())
+    rule = next((rule for rule in RULES if rule.id == identity), None)
+    if checker is not None:
+        console.print(f"[bold]{checker.ID} {checker.TITLE}[/]  {escape(checker.LAW)}\n", soft_wrap=True)
+        console.print(f"{escape(checker.EXAMPLE)}", soft_wrap=True)
+    elif rule is not None:
+        console.print(f"[bold]{rule.id}[/] ({rule.kind})  {escape(rule.sentence)}\n", soft_wrap=True)
+        console.print(f"What is tried: {escape(rule.body.__doc__ or '')}", soft_wrap=True)
+    else:
+        raise UsageError(f"no check {identity!r}; cachegate check --list shows them all")
+
+
+def junit(document: CheckDocument) -> str:
+    """The document as JUnit XML, one test case a check. Unknown is an error, never a pass."""
+    suite = ET.Element("testsuite", name="cachegate check", time=f"{document.elapsed_seconds:.3f}")
+    counts = {"tests": len(document.checks), "failures": 0, "errors": 0, "skipped": 0}
+    kinds = {CheckVerdict.FAIL: "failure", CheckVerdict.UNKNOWN: "error", CheckVerdict.SKIPPED: "skipped"}
+    for result in document.checks:
+        spec = text(document.arms[0].spec)
+        case = ET.SubElement(suite, "testcase", classname=f"check.{spec}", name=result.id)
+        kind = None if _is_advice(document, result) else kinds.get(result.verdict)
+        if kind is not None:
+            counts[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
+            element = ET.SubElement(case, kind, message=text(f"{result.title} {result.summary} {result.replay or ''}"))
+            element.text = text("\n".join(result.evidence)) or None
+    for name, count in counts.items():
+        suite.set(name, str(count))
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def markdown(document: CheckDocument) -> str:
+    """The document as Markdown, short enough for a comment on a pull request."""
+    lines = [f"### {_SIGNS[document.verdict]} {document.verdict.upper()}", "", _plain(document.reason), ""]
+    for result in document.checks:
+        if result.verdict is CheckVerdict.FAIL:
+            advice = " (manners)" if _is_advice(document, result) else ""
+            lines += [f"**{result.id}**{advice} {_plain(result.title)} {_plain(result.summary)}", ""]
+            if result.evidence:
+                lines += ["```text", *result.evidence, "```", ""]
+            if result.replay:
+                lines += [f"`{result.replay}`", ""]
+    others = [result for result in document.checks if result.verdict in (CheckVerdict.UNKNOWN, CheckVerdict.SKIPPED)]
+    lines += [f"- {result.verdict} {result.id}: {_plain(result.summary)}" for result in others]
+    lines += ["", f"<sub>{_plain('; '.join(_footer(document)))}</sub>"]
+    return "\n".join(lines) + "\n"
+
+
+def _show_failure(result: CheckedResult, console: Console) -> None:
+    console.print(f"\n[bold red]{result.id}[/] {escape(result.title)}", soft_wrap=True)
+    console.print(f"   {escape(result.summary)}", soft_wrap=True)
+    if result.evidence:
+        console.print()
+        for line in result.evidence:
+            console.print(f"   {escape(line)}", soft_wrap=True)
+        console.print()
+    if result.after is not None:
+        console.print(f"   [dim]seen after {result.after:,} schedules[/]", soft_wrap=True)
+    if result.replay:
+        console.print(f"   {escape(result.replay)}", soft_wrap=True)
+
+
+def _footer(document: CheckDocument) -> list[str]:
+    lines = []
+    arm, explored = document.arms[0], document.explored
+    declared = ", ".join(f"{name}={value}" for name, value in document.promises.items() if value)
+    lines.append(f"{arm.spec}: {'; '.join(arm.adapted) or 'speaks the protocol'}")
+    if declared:
+        lines.append(f"it declares {declared}, and is judged by that")
+    if explored.schedules:
+        lines.append(
+            f"explored {explored.schedules:,} schedules, {explored.operations:,} operations, in virtual time: "
+            f"{', '.join(explored.profiles)}; order of callbacks: {', '.join(explored.policies)}"
+        )
+    lines.append(
+        f"{document.elapsed_seconds:.1f} s, seed {document.seed}, Python {document.environment.python}; "
+        "cachegate explain ID says what a check means"
+    )
+    return lines
+
+
+def _is_advice(document: CheckDocument, result: CheckedResult) -> bool:
+    return result.kind == "manners" and result.verdict is CheckVerdict.FAIL and not document.strict
+
+
+def _plain(words: str) -> str:
+    return words.replace("\n", " ").replace("<", "&lt;").replace("|", "\\|")
