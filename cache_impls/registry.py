@@ -26,17 +26,36 @@ __all__ = ["BUILTIN", "Adapted", "Spec", "SpecError", "adapt", "known", "make", 
 ENTRY_POINT_GROUP = "cachegate.caches"
 
 BUILTIN: dict[str, tuple[str, str]] = {
-    "legacy": ("cache_impls.legacy:AsyncTTLCache", "the old cache: a lock a shard, eviction by scanning"),
+    "legacy": ("cache_impls.legacy:AsyncTTLCache", "the old cache: a lock a shard, evicts by scanning"),
     "improved": ("cache_impls.improved:ImprovedAsyncCache", "the new cache: constant-time operations"),
     "migration": ("cache_impls.migration:make_migration", "old and new behind the six migration stages"),
     "null": ("cache_impls.null:NullCache", "forgets everything; measures the harness"),
     "yardstick": ("cache_impls.yardstick:YardstickCache", "frozen; stored baselines are relative to it"),
+    "aiocache": ("cache_impls.adapters.aiocache:AiocacheCache", "aiocache's SimpleMemoryCache: a timer an entry"),
+    "cacheout": ("cache_impls.adapters.cacheout:CacheoutCache", "cacheout's Cache; kind=LRUCache or LFUCache"),
+    "cachetools": ("cache_impls.adapters.cachetools:CachetoolsCache", "cachetools' TLRUCache"),
+    "cashews": ("cache_impls.adapters.cashews:CashewsCache", "cashews on mem://"),
+    "diskcache": ("cache_impls.adapters.diskcache:DiskcacheCache", "diskcache's Cache: SQLite, a temporary folder"),
+    "theine": ("cache_impls.adapters.theine:TheineCache", "theine's Cache: W-TinyLFU in Rust"),
+    "valkey": ("cache_impls.adapters.valkey:ValkeyCache", "a server: valkey://host:port/db or redis://..."),
 }
 """Name -> (target, one line)."""
+
+URL_SCHEMES = ("valkey", "valkeys", "redis", "rediss")
+"""A spec that is such a URL is the cache `valkey` there."""
+
+ADAPTERS = "cache_impls.adapters."
+"""Modules that need a library of the extra `adapters`."""
+
+HOW_TO_INSTALL = "pip install 'cachegate[adapters]'"
 
 
 class SpecError(ValueError):
     """The spec is wrong: its name, its parameters, or its factory. The message is one line."""
+
+
+class NotInstalledError(SpecError):
+    """The spec is right, and the library that its cache needs is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +81,9 @@ class Spec:
         factory = _load(self.target)
         parameters = dict(self.parameters)
         bound = _bound_name(factory)
+        if bound is not None:
+            for name in [name for name in CAPACITY_NAMES if name in parameters and name not in _accepted(factory)]:
+                parameters.setdefault(bound, parameters.pop(name))
         if bound is not None and capacity is not None:
             parameters.setdefault(bound, capacity)
         _check_parameters(self.text, factory, parameters)
@@ -94,6 +116,8 @@ def parse(text: str) -> Spec:
         if not key or not equals:
             raise SpecError(f"{text!r}: {item!r} is not a parameter; write name=value")
         parameters[unquote(key)] = _scalar(unquote(value))
+    if "://" in name and name.partition("://")[0] in URL_SCHEMES:
+        parameters["url"], name = name, "valkey"
     return Spec(text=text, target=_target(text, name), parameters=parameters)
 
 
@@ -111,6 +135,22 @@ def known() -> dict[str, tuple[str, str]]:
         distribution = point.dist.name if point.dist else "an entry point"
         found.setdefault(point.name, (point.value, f"from {distribution}"))
     return found
+
+
+def capabilities(name: str) -> Capability | None:
+    """What the cache that `known` lists as name can do, told by its class: none is made.
+
+    None where only a cache that is made would tell. Raises SpecError if it cannot be imported.
+    """
+    factory = _load(known()[name][0])
+    made: Any = factory
+    try:
+        if not isinstance(factory, type):
+            made = inspect.signature(factory, eval_str=True).return_annotation
+        found = adapt(made).capabilities if isinstance(made, type) else None
+    except (NameError, TypeError, ValueError):  # an annotation that means nothing here, or no get and set on the class
+        return None
+    return found if found is None or _bound_name(factory) is None else found | Capability.CAPACITY
 
 
 def _target(text: str, name: str) -> str:
@@ -136,6 +176,9 @@ def _load(target: str) -> Callable[..., Any]:
     try:
         module = _load_file(module_name) if module_name.endswith(".py") else importlib.import_module(module_name)
     except Exception as error:  # user code: whatever its import raises means that the spec does not load
+        if isinstance(error, ModuleNotFoundError) and error.name and module_name.startswith(ADAPTERS):
+            name, package = module_name.removeprefix(ADAPTERS), error.name.partition(".")[0]
+            raise NotInstalledError(f"{name!r} needs the package {package}: {HOW_TO_INSTALL}") from error
         raise SpecError(f"{module_name!r} could not be imported: {_one_line(error)}") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
@@ -164,11 +207,15 @@ def _load_file(path: str) -> Any:
 
 
 def _bound_name(factory: Callable[..., Any]) -> str | None:
-    try:
-        names = inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        return None
+    names = _accepted(factory)
     return next((name for name in CAPACITY_NAMES if name in names), None)
+
+
+def _accepted(factory: Callable[..., Any]) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(factory).parameters)
+    except (TypeError, ValueError):
+        return ()
 
 
 def _check_parameters(text: str, factory: Callable[..., Any], parameters: dict[str, Any]) -> None:

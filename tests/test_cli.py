@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT, ZOO
 from documents import baseline_document, gate_document
 
+from cache_impls import registry
 from harness import cli, session, store
 from harness.documents import GateDocument
 from harness.errors import HarnessError, NothingMeasuredError
@@ -85,6 +86,33 @@ def test_version_and_list(run: Run) -> None:
     assert code == 0
     for word in ("legacy", "improved", "migration", "ycsb-b", "twitter-cluster52", "trace:FILE", "cpu_time", "15 %"):
         assert word in out
+
+
+def test_list_says_what_each_cache_can_do(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A library that is missing, and one that is broken, say so in their rows and leave the others alone."""
+    for name in ("theine", "aiocache"):
+        monkeypatch.delitem(sys.modules, f"{registry.ADAPTERS}{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "theine", None)
+    monkeypatch.setitem(sys.modules, "aiocache", None)
+    monkeypatch.setitem(registry.BUILTIN, "broken", (f"{tmp_path}/broken.py:make", "fails when it is imported"))
+    (tmp_path / "broken.py").write_text("raise RuntimeError('of a kind that is not ours')\n")
+    code, out, _ = run("list")
+    assert code == 0
+    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert "ttl delete clear size stats capacity" in rows["improved"]
+    assert "not installed: pip install 'cachegate[adapters]'" in rows["theine"]
+    assert "not installed: pip install 'cachegate[adapters]'" in rows["aiocache"]
+    assert "RuntimeError" in out
+
+
+@pytest.mark.slow
+def test_a_missing_library_is_a_usage_error(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The trial finds it missing; the command says in one line what to run, and ends with 4."""
+    (tmp_path / "cashews.py").write_text("raise ModuleNotFoundError(\"No module named 'cashews'\", name='cashews')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    code, out, err = run("gate", "improved", "cashews", "--budget", "5s")
+    assert (code, out) == (4, "")
+    assert err.endswith("cachegate: 'cashews' needs the package cashews: pip install 'cachegate[adapters]'\n")
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cache_impls.registry import known
+from cache_impls.registry import HOW_TO_INSTALL, NotInstalledError, SpecError, capabilities, known
 from harness.gate.policy import COVERS, GATED, REPORTED
 from harness.measure import workload
 
 
 def show_listing(console: Console) -> None:
     """Print the tables."""
-    caches = _table("caches", "what it is", "factory")
-    for name, (target, summary) in sorted(known().items()):
-        caches.add_row(name, escape(summary), escape(target))
+    caches = _table("caches", "what it is", "what it can do")
+    for name, (_target, summary) in sorted(known().items()):
+        caches.add_row(name, escape(summary), escape(_abilities(name)))
     workloads = _table("workloads", "what it asks", "capacity")
     for name in workload.presets():
         preset = workload.parse(name)
@@ -31,6 +31,17 @@ def show_listing(console: Console) -> None:
         console.print(table)
         console.print()
     console.print("Any other cache: mypkg.mod:factory or file.py:factory; see README.md.", style="dim")
+
+
+def _abilities(name: str) -> str:
+    """The capabilities of a cache as words, or why it cannot be used here."""
+    try:
+        found = capabilities(name)
+    except NotInstalledError:
+        return f"not installed: {HOW_TO_INSTALL}"
+    except SpecError as error:  # one broken library must not hide the others
+        return str(error)
+    return "told when it is built" if found is None else " ".join((each.name or "").lower() for each in found)
 
 
 def _table(*headings: str) -> Table:

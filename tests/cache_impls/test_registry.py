@@ -59,12 +59,30 @@ def test_capacity_goes_where_the_factory_takes_it() -> None:
     assert Capability.CAPACITY not in make("null").capabilities
 
 
+def test_any_name_of_a_bound_sets_it() -> None:
+    """`maxsize` is what most libraries call it; where a factory has the very name, it keeps it."""
+    assert make("improved?maxsize=5", capacity=7).capacity == 5
+    with pytest.raises(SpecError, match="no parameter 'maxsize'"):
+        make("null?maxsize=5")
+
+
+def test_what_a_name_can_do_is_told_without_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the class, or by what a function says it returns; None if it does not say."""
+    assert registry.capabilities("migration") == make("migration").capabilities
+    assert registry.capabilities("null") == make("null").capabilities
+    monkeypatch.setitem(registry.BUILTIN, "silent", (f"{ZOO}/broken.py:factory_raises", ""))
+    assert registry.capabilities("silent") is None
+    monkeypatch.setitem(registry.BUILTIN, "absent", ("no.such.module:factory", ""))
+    with pytest.raises(SpecError, match="could not be imported"):
+        registry.capabilities("absent")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("improvd", "did you mean 'improved'"),
-        ("zzzzz", "there are improved, legacy"),
-        ("valkey://127.0.0.1:6379/0", "no cache 'valkey://127.0.0.1:6379/0'"),
+        ("zzzzz", "there are aiocache, cacheout"),
+        ("memcached://127.0.0.1:11211", "no cache 'memcached://127.0.0.1:11211'"),
         ("improved?num_shard=3", "did you mean 'num_shards'"),
         ("improved?num_shards", "write name=value"),
         ("improved?=3", "write name=value"),
