@@ -51,6 +51,10 @@ class Op(enum.IntEnum):
     """Recorded only if it raised or hung."""
     BACKGROUND = 10
     """Work of the cache's own, recorded only if it raised."""
+    STALL = 11
+    """The loop was blocked, for `ttl_ns`."""
+    WALL = 12
+    """The wall clock was set forward, by `ttl_ns`."""
 
 
 class Outcome(enum.IntEnum):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from cache_impls.protocol import Capability
 from cache_impls.registry import Adapted, Spec
-from harness.check.checkers import CHECKERS, Finding
+from harness.check.checkers import CHECKERS, Finding, agreement
 from harness.check.checkers.validity import Tally
 from harness.check.clocks import inside
 from harness.clock import WorkloadClock
@@ -95,7 +95,7 @@ class Explorer:
         self.promises = sample.promises
         self.tally = Tally()
         self.skipped = {
-            checker.ID: reason for checker in CHECKERS if (reason := checker.skip(sample.promises)) is not None
+            checker.ID: reason for checker in CHECKERS if (reason := _why_not(checker, sample, native)) is not None
         }
         self._checkers = [
             checker for checker in CHECKERS if checker.ID not in self.skipped and (not only or checker.ID in only)
@@ -104,7 +104,8 @@ class Explorer:
         self._player = Player(build, self._tape, self.stages)
         self._policies = policies
         self._seed = seed
-        self._broken: set[str] = set()
+        self.broken: set[str] = set()
+        """Laws that were seen broken."""
         signal.signal(signal.SIGALRM, _blocked)
 
     def bulk(self, schedules: int = BULK) -> list[Violation]:
@@ -115,11 +116,11 @@ class Explorer:
         self.tally.add(history, schedules)
         found = []
         for checker in self._checkers:
-            if checker.ID in self._broken:
+            if checker.ID in self.broken:
                 continue
             findings = checker.find(history, self.promises)
             if findings:
-                self._broken.add(checker.ID)
+                self.broken.add(checker.ID)
                 shortest = min(findings, key=lambda finding: (played[finding.schedule].schedule.operations, finding))
                 after = first + min(finding.schedule for finding in findings) + 1
                 found.append(self.prove(checker, played[shortest.schedule].schedule, after))
@@ -165,6 +166,17 @@ class Explorer:
             return self._player.play(schedule)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _why_not(checker: ModuleType, sample: Adapted, native: Any) -> str | None:
+    """Why checker says nothing of this cache, or None."""
+    missing = checker.NEEDS & ~sample.capabilities
+    if missing:
+        return f"the cache has no {', '.join(str(flag.name).lower() for flag in missing)}"
+    if checker is agreement and not hasattr(native, "peek"):
+        return "it has no sides"
+    reason: str | None = checker.skip(sample.promises)
+    return reason
 
 
 def _shape(sample: Adapted, profiles: tuple[Profile, ...], stages: int, *, has_ttl: bool) -> Shape:

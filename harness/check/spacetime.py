@@ -77,6 +77,10 @@ class _Words:
     def asked(self, row: int) -> str:
         history = self._history
         op = Op(int(history.op[row]))
+        if op is Op.STALL:
+            return f"the loop is blocked for {history.ttl_ns[row] / 1e9:.9g} s"
+        if op is Op.WALL:
+            return f"the wall clock is set by {history.ttl_ns[row] / 1e9:+.9g} s"
         key = KEYS[int(history.key[row])] if history.key[row] >= 0 else ""
         arguments = [key] if key else []
         if op in (Op.SET, Op.LOAD):

@@ -142,18 +142,25 @@ class _Run:
             tape.row(Op.SHUTDOWN, NO_KEY, 0, NO_TTL, NO_KEY, start_ns, start, outcome)
 
     async def _client(self, client: int, steps: tuple[Step, ...]) -> None:
-        operate, clock = self._operator.operate, self._tape.clock
+        operate = self._operator.operate
         for step in steps:
             if step.pause:
                 await asyncio.sleep(step.pause / TICKS_PER_SECOND)
-            if step.act == STALL:
-                clock.advance_to(clock.now_ns + step.amount * NANOSECONDS_PER_TICK)
-            elif step.act == WALL:
-                clock.step_wall(step.amount / TICKS_PER_SECOND)
+            if step.act in (STALL, WALL):
+                self._disturb(client, step)
             elif step.cancel:
                 await self._cut_short(client, step)
             else:
                 await operate(client, step)
+
+    def _disturb(self, client: int, step: Step) -> None:
+        tape, clock = self._tape, self._tape.clock
+        start_ns, start = clock.now_ns, tape.count()
+        if step.act == STALL:
+            clock.advance_to(start_ns + step.amount * NANOSECONDS_PER_TICK)
+        else:
+            clock.step_wall(step.amount / TICKS_PER_SECOND)
+        tape.row(step.act, NO_KEY, 0, step.amount * NANOSECONDS_PER_TICK, client, start_ns, start, Outcome.OK)
 
     async def _cut_short(self, client: int, step: Step) -> None:
         """Operate in a task of its own, which is cancelled after some turns of the loop."""

@@ -20,8 +20,7 @@ NANOSECONDS_PER_TICK = 1_000_000_000 // TICKS_PER_SECOND
 OPERATIONS = 30
 """A schedule's operations. Longer ones find no more, and cost more to shrink."""
 
-STALL, WALL = 20, 21
-"""Acts of the world beside those of `Op`: the loop is blocked for a while; the wall clock is set."""
+STALL, WALL = int(Op.STALL), int(Op.WALL)
 
 _SECONDS = (1, 2, 10)
 _TTLS = tuple(seconds * TICKS_PER_SECOND for seconds in _SECONDS)

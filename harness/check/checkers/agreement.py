@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.history import MISS, Op, Outcome
 
 ID = "C8"
+NEEDS = Capability(0)
 TITLE = "agrees"
 LAW = "When nothing is under way, the sides that are both written hold the same value of a key, or one holds none."
 EXAMPLE = """\

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.history import Outcome
 
 ID = "C0"
+NEEDS = Capability(0)
 TITLE = "answers"
 LAW = "Every legal operation returns an answer: no error of the cache's own making, no wait that never ends."
 EXAMPLE = """\

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.history import NO_LIMIT, Op, Outcome, Watched
 
 ID = "C10"
+NEEDS = Capability(0)
 TITLE = "bounded"
 LAW = "Entries stay within their bound, tasks and timers stay few, and a shutdown leaves none."
 EXAMPLE = """\

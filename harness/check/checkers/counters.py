@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.history import MISS, NO_KEY, Flags, Op, Outcome, Watched
 
 ID = "C11"
+NEEDS = Capability.STATS
 TITLE = "counts"
 LAW = "The hits, misses, sets and deletes that the cache publishes are those that happened."
 EXAMPLE = """\

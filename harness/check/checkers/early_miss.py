@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from harness.check.checkers.expiry import ttls_ns
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import NOBODY, earlier_highest
 from harness.history import MISS, NO_TTL, Column, Flags, Op, Outcome, Watched
 
 ID = "C3"
+NEEDS = Capability(0)
 TITLE = "remembers"
 LAW = "A live entry is found: a miss needs an expiry, a delete, a clear, an overwrite or a lack of room."
 EXAMPLE = """\

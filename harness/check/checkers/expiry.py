@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import NOBODY, hits_of, write_of_hit
 from harness.history import NO_TTL, Column, Outcome
 
 ID = "C2"
+NEEDS = Capability.TTL
 TITLE = "expires"
 LAW = "A read that starts at or after the end of its set + ttl misses."
 EXAMPLE = """\
@@ -35,7 +37,7 @@ def find(history: History, promises: Promises) -> list[Finding]:
             ID,
             int(history.schedule[hits[i]]),
             (int(write[i]), int(hits[i])),
-            f"{{1}} is answered {_seconds(int(history.start_ns[hits[i]] - deadline_ns[i]))} past the deadline of {{0}}",
+            f"{{1}} is answered {_late(int(history.start_ns[hits[i]] - deadline_ns[i]))} the deadline of {{0}}",
         )
         for i in np.flatnonzero(wrong)
     ]
@@ -46,5 +48,5 @@ def ttls_ns(history: History) -> Column:
     return np.where(history.ttl_ns == NO_TTL, history.default_ttl_ns, history.ttl_ns)
 
 
-def _seconds(nanoseconds: int) -> str:
-    return f"{nanoseconds / 1e9:.9g} s"
+def _late(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e9:.9g} s past" if nanoseconds else "at"

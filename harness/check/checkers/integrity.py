@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import NOBODY, hits_of, write_of_hit
 from harness.history import FOREIGN, Op, Outcome
 
 ID = "C5"
+NEEDS = Capability(0)
 TITLE = "whole"
 LAW = "A value belongs to the key that was asked for, and is what was written, unchanged."
 EXAMPLE = """\

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import NOBODY, earlier_highest
 from harness.history import Op, Outcome
 
 ID = "C7"
+NEEDS = Capability.LOAD
 TITLE = "one load"
 LAW = "While a key is loaded nobody else loads it, unless it was written or removed meanwhile; failures are not kept."
 EXAMPLE = """\

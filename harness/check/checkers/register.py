@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import Versions, earlier_highest, versions
 from harness.history import Column
 
 ID = "C1"
+NEEDS = Capability(0)
 TITLE = "fresh"
 LAW = "A hit is the last completed write of its key, or one that overlaps the read."
 EXAMPLE = """\

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import Removals, versions
 from harness.history import Op, Outcome
 
 ID = "C4"
+NEEDS = Capability(0)
 TITLE = "stays deleted"
 LAW = "What a completed delete or clear removed is not answered again."
 EXAMPLE = """\

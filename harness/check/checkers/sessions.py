@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import NOBODY, earlier_highest, hits_of, write_of_hit
 from harness.history import Op, Outcome
 
 ID = "C6"
+NEEDS = Capability(0)
 TITLE = "in session"
 LAW = "A client reads its own writes and deletes, and never an older value than it has seen."
 EXAMPLE = """\
