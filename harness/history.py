@@ -42,7 +42,7 @@ class Op(enum.IntEnum):
     SIZE = 4
     GET_OR_LOAD = 5
     LOAD = 6
-    """A call of the loader by the cache: its value counts as written while the loader ran."""
+    """A call of the loader by the cache, for the client that asked: its value is as old as its start."""
     MOVE = 7
     """Of a migration, to another stage; `tag` is its place in the order of stages."""
     PEEK = 8

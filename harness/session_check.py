@@ -26,6 +26,7 @@ from harness.documents import (
     WarningResult,
 )
 from harness.errors import UsageError
+from harness.history import NO_TTL
 from harness.measure.environment import environment
 from harness.model import CheckVerdict
 from harness.simulate.policies import POLICIES
@@ -37,6 +38,7 @@ EXIT_CODES = {CheckVerdict.PASS: 0, CheckVerdict.FAIL: 1, CheckVerdict.UNKNOWN: 
 BUDGET_SECONDS = 20.0
 RUNS = Path("results", "runs")
 """Where replays are kept, below the working directory."""
+_BLOCKS = "it blocks the event loop: an operation never gave control back"
 _PYTHON = ".".join(map(str, sys.version_info[:2]))
 
 
@@ -117,8 +119,8 @@ def replay(name: str, spec: str | None, say: Say) -> tuple[ReplayDocument, Check
     if found.bad is not None:
         raise UsageError(f"{path} cannot be replayed: {found.bad}")
     if found.replayed is None:
-        why = found.real or found.died or "it blocked the event loop"
-        return document, CheckVerdict.FAIL if found.blocked or found.died else CheckVerdict.UNKNOWN, why
+        failed = found.blocked is not None or found.died is not None
+        return document, CheckVerdict.FAIL if failed else CheckVerdict.UNKNOWN, found.real or found.died or _BLOCKS
     again = document.model_copy(
         update={"spec": text, "evidence": tuple(found.replayed["evidence"]), "message": found.replayed["message"]}
     )
@@ -167,8 +169,11 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
             }
         elif checker.ID in skipped:
             fields |= {"verdict": CheckVerdict.SKIPPED, "summary": skipped[checker.ID]}
-        elif found.blocked and checker.ID == "C0":
-            fields |= {"verdict": CheckVerdict.FAIL, "summary": "it blocks the event loop: an operation never returned"}
+        elif found.blocked is not None and checker.ID == "C0":
+            fields |= {"verdict": CheckVerdict.FAIL, "summary": _BLOCKS}
+            if found.blocked and request.save:
+                event = {"check": "C0", "message": _BLOCKS, "evidence": (), "default_ttl_ns": NO_TTL} | found.blocked
+                fields["replay"] = f"cachegate replay {_save(event, request, hash_seed)}"
         elif found.died and checker.ID == "C0":
             fields |= {"verdict": CheckVerdict.FAIL, "summary": f"it ended the process: {found.died}"}
         elif found.problems is None:

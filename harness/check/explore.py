@@ -5,17 +5,17 @@ Runs in the check child, which has put the clocks under virtual time before the 
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from types import FrameType, ModuleType
-from typing import Any, NamedTuple, NoReturn
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from cache_impls.protocol import Capability
 from cache_impls.registry import Adapted, Spec
 from harness.check.checkers import CHECKERS, Finding, agreement
 from harness.check.checkers.validity import Tally
 from harness.check.clocks import inside
+from harness.check.watchdog import BlockedError, limited
 from harness.clock import WorkloadClock
 from harness.history import NO_TTL, History, Op
 from harness.simulate.play import Played, Player
@@ -26,16 +26,18 @@ from harness.simulate.tape import Tape
 
 BULK = 250
 """Schedules that are judged together."""
-BLOCKED_SECONDS = 5.0
-"""Real seconds after which a schedule, which takes half a millisecond, counts as blocked."""
 _TTL_SHARE = 0.7
 _LONG_EVERY = 200
 _LONG = 400
 """Operations of one schedule in `_LONG_EVERY`: some faults show only at the hundredth call."""
 
 
-class BlockedError(BaseException):
-    """The cache does not give control back: an endless loop, or a wait outside the event loop."""
+class BlockedScheduleError(Exception):
+    """A schedule in which the cache does not give control back."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__("it blocks the event loop: an operation never returned")
+        self.schedule = schedule
 
 
 class Violation(NamedTuple):
@@ -106,10 +108,12 @@ class Explorer:
         self._seed = seed
         self.broken: set[str] = set()
         """Laws that were seen broken."""
-        signal.signal(signal.SIGALRM, _blocked)
 
     def bulk(self, schedules: int = BULK) -> list[Violation]:
-        """Play and judge some more schedules; the laws newly broken, each with its smallest schedule."""
+        """Play and judge some more schedules; the laws newly broken, each with its smallest schedule.
+
+        Raises BlockedScheduleError.
+        """
         first = self.tally.schedules
         played = [self._play(self.schedule(first + i)) for i in range(schedules)]
         history = self._tape.take()
@@ -161,11 +165,11 @@ class Explorer:
         return again, checker.find(history, self.promises), history
 
     def _play(self, schedule: Schedule) -> Played:
-        signal.setitimer(signal.ITIMER_REAL, BLOCKED_SECONDS)
         try:
-            return self._player.play(schedule)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            with limited():
+                return self._player.play(schedule)
+        except BlockedError as error:
+            raise BlockedScheduleError(schedule) from error
 
 
 def _why_not(checker: ModuleType, sample: Adapted, native: Any) -> str | None:
@@ -206,7 +210,3 @@ _NEEDS = {
     Op.SIZE: Capability.SIZE,
     Op.GET_OR_LOAD: Capability.LOAD,
 }
-
-
-def _blocked(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise BlockedError

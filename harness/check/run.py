@@ -41,7 +41,8 @@ class Events:
     """Why the cache could not be built."""
     real: str | None = None
     """Why it cannot be simulated."""
-    blocked: bool = False
+    blocked: Event | None = None
+    """The schedule in which it did not give control back; empty if even the process was silent."""
     died: str | None = None
     """How the process ended, if not by itself."""
 
@@ -54,7 +55,7 @@ def run(job: dict[str, Any], hash_seed: int, say: Say) -> Events:
             _take(event, found, say)
         code = _end(process)
         if code is None:
-            found.blocked = True
+            found.blocked = {}
         elif code != 0:
             complaints.seek(0)
             last = complaints.read().strip().rpartition("\n")[2]
@@ -79,8 +80,6 @@ def _take(event: Event, found: Events, say: Say) -> None:
         found.problems = event["problems"]
     elif kind in ("bad", "real"):
         setattr(found, kind, event["message"])
-    elif kind == "blocked":
-        found.blocked = True
     else:
         setattr(found, kind, event)
 

@@ -96,7 +96,7 @@ class _Words:
         if outcome is Outcome.UNKNOWN:
             return "cancelled or failed: nobody knows"
         if outcome is Outcome.RAISED:
-            return self._errors[row].partition(" raised ")[2] or "raised"
+            return f"raised {self._errors[row].partition(' raised ')[2]}"
         if outcome in (Outcome.HUNG, Outcome.FAIL):
             return "never returned" if outcome is Outcome.HUNG else "failed"
         if op in (Op.GET, Op.GET_OR_LOAD, Op.PEEK):

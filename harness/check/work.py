@@ -11,16 +11,21 @@ from typing import Any
 from cache_impls.registry import SpecError, parse
 from harness.check.checkers import CHECKERS
 from harness.check.clocks import find_clocks, inside
-from harness.check.explore import BlockedError, Builds, Explorer, Violation
+from harness.check.explore import BlockedScheduleError, Builds, Explorer, Violation
 from harness.check.rules import RULES, Broken
 from harness.check.rules.lab import keep
 from harness.check.rules.rule import NotApplicable
 from harness.check.spacetime import diagram, operation
+from harness.check.watchdog import BlockedError
 from harness.clock import WorkloadClock
 from harness.simulate.loop import NeedsRealLoopError
 from harness.simulate.schedule import Profile, Schedule
 
 Emit = Callable[..., None]
+
+
+class BlockedRuleError(Exception):
+    """A rule in which the cache does not give control back: every other would cost as much time."""
 
 
 def run(job: dict[str, Any], clock: WorkloadClock, real_sleep: Callable[[float], None], emit: Emit) -> None:
@@ -46,8 +51,10 @@ def run(job: dict[str, Any], clock: WorkloadClock, real_sleep: Callable[[float],
             _check(job, builds, clock, real_sleep, emit)
     except NeedsRealLoopError as error:
         emit("real", message=str(error))
-    except BlockedError:
+    except BlockedRuleError:
         emit("blocked")
+    except BlockedScheduleError as error:
+        emit("blocked", schedule=error.schedule.to_json())
     if blocked_by_sleep:
         emit("slept", seconds=sum(blocked_by_sleep), times=len(blocked_by_sleep))
 
@@ -103,6 +110,9 @@ def _conform(builds: Builds, clock: WorkloadClock, emit: Emit, only: set[str], *
                 summary = str(error)
             except Broken as error:
                 verdict, summary = "fail", str(error)
+                if isinstance(error.__cause__, BlockedError):
+                    emit("rule", id=rule.id, verdict=verdict, summary=summary)
+                    raise BlockedRuleError from error
         failed += verdict == "fail"
         emit("rule", id=rule.id, verdict=verdict, summary=summary)
     return failed

@@ -37,12 +37,10 @@ def show(document: CheckDocument, console: Console) -> None:
         for result in advice:
             console.print(f"  {result.id}: {escape(result.summary)}", soft_wrap=True)
     console.print()
-    for verdict in (CheckVerdict.PASS, CheckVerdict.UNKNOWN, CheckVerdict.SKIPPED):
-        chosen = [result for result in document.checks if result.verdict is verdict]
-        if chosen and verdict is CheckVerdict.PASS:
-            console.print(f"[green]held[/] {' '.join(result.id for result in chosen)}", soft_wrap=True)
-        for result in chosen if verdict is not CheckVerdict.PASS else []:
-            console.print(f"[{_COLOURS[verdict]}]{verdict}[/] {result.id}: {escape(result.summary)}", soft_wrap=True)
+    for verdict, summary, identities in _grouped(document):
+        said = "held" if verdict is CheckVerdict.PASS else verdict.value
+        why = "" if verdict is CheckVerdict.PASS else f": {escape(summary)}"
+        console.print(f"[{_COLOURS[verdict]}]{said}[/] {' '.join(identities)}{why}", soft_wrap=True)
     for warning in document.warnings:
         console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
     for line in _footer(document):
@@ -119,8 +117,9 @@ def markdown(document: CheckDocument) -> str:
                 lines += ["```text", *result.evidence, "```", ""]
             if result.replay:
                 lines += [f"`{result.replay}`", ""]
-    others = [result for result in document.checks if result.verdict in (CheckVerdict.UNKNOWN, CheckVerdict.SKIPPED)]
-    lines += [f"- {result.verdict} {result.id}: {_plain(result.summary)}" for result in others]
+    for verdict, summary, identities in _grouped(document):
+        why = "" if verdict is CheckVerdict.PASS else f": {_plain(summary)}"
+        lines.append(f"- {verdict} {' '.join(identities)}{why}")
     lines += ["", f"<sub>{_plain('; '.join(_footer(document)))}</sub>"]
     return "\n".join(lines) + "\n"
 
@@ -156,6 +155,17 @@ def _footer(document: CheckDocument) -> list[str]:
         "cachegate explain ID says what a check means"
     )
     return lines
+
+
+def _grouped(document: CheckDocument) -> list[tuple[CheckVerdict, str, list[str]]]:
+    """Checks that did not fail, with the same verdict for the same reason together."""
+    found: dict[tuple[CheckVerdict, str], list[str]] = {}
+    for verdict in (CheckVerdict.PASS, CheckVerdict.UNKNOWN, CheckVerdict.SKIPPED):
+        for result in document.checks:
+            if result.verdict is verdict:
+                summary = "" if verdict is CheckVerdict.PASS else result.summary
+                found.setdefault((verdict, summary), []).append(result.id)
+    return [(verdict, summary, identities) for (verdict, summary), identities in found.items()]
 
 
 def _is_advice(document: CheckDocument, result: CheckedResult) -> bool:

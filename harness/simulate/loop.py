@@ -110,6 +110,11 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             if not handle.off:
                 handle.context.run(handle.callback, *handle.args)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing will ever happen here."""
+        return not self.ready and not self.timers_set()
+
     def timers_set(self) -> int:
         """How many timers wait."""
         return sum(not timer.off for _, _, timer in self.timers)

@@ -17,6 +17,8 @@ from harness.simulate.trouble import InjectedError, InjectedTimeoutError
 _GET, _SET, _DELETE, _CLEAR, _SIZE, _GET_OR_LOAD, _LOAD, _MOVE, _PEEK, *_ = map(int, Op)
 _OK, _FAIL, _UNKNOWN, _RAISED, _HUNG = map(int, Outcome)
 _LOADER_FAILS_EVERY = 7
+_LOADER_SLOW_EVERY = 4
+_SLOW_SECONDS = 0.5
 _SIDES = ("old", "new")
 
 
@@ -117,6 +119,8 @@ class Operator:
             try:
                 for _ in range(1 + tag % 3):
                     await asyncio.sleep(0)
+                if tag % _LOADER_SLOW_EVERY == 0:
+                    await asyncio.sleep(_SLOW_SECONDS)
                 if tag % _LOADER_FAILS_EVERY == 0:
                     raise LoadFailedError("the loader was made to fail")
                 outcome = _OK

@@ -21,8 +21,12 @@ from harness.simulate.schedule import NANOSECONDS_PER_TICK, STALL, TICKS_PER_SEC
 from harness.simulate.tape import Tape
 from harness.simulate.trouble import Trouble
 
-STEPS = 20_000
-"""Callbacks that a schedule of some dozens of operations may take before it counts as hung."""
+STEPS = 200_000
+"""Callbacks that a schedule may take before it counts as hung."""
+PATIENCE_NS = 700_000_000_000
+"""Virtual time without an operation that ends, after which those under way count as hung: no pause is half as long."""
+_GLANCE = 500
+"""Callbacks between two looks at whether anything happens."""
 TIMERS_AND_SOME = 4
 """Timers beyond one a key that a quiet cache may have: sweeps and the like."""
 
@@ -95,6 +99,8 @@ class _Run:
     def play(self) -> None:
         """Clients, audit, shutdown."""
         cache, trouble = self._cache, self._trouble
+        if self._schedule.room is not None:
+            self._tape.watch(Watched.ENTRIES, 0, self._schedule.room)
         if cache.interpose is not None:
             cache.interpose(trouble.wrap)
         if cache.initialize is not None:
@@ -114,14 +120,27 @@ class _Run:
         """Run works to their ends; if they never end, cancel what hangs and say so."""
         tasks = [self._loop.create_task(self._until_done(what, work)) for work in works]
         self._working = [None] * len(tasks)
-        if not self._loop.run(self._working, steps=STEPS):
+        if not self._patiently():
             self._operator.hung = True
             for task in tasks:
                 task.cancel()
-            self._loop.run(self._working, steps=STEPS)
+            self._patiently()
         for task in tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
+
+    def _patiently(self) -> bool:
+        """Run until all work has ended; False if it never will."""
+        loop, tape = self._loop, self._tape
+        rows, since_ns = tape.length, tape.clock.now_ns
+        for _ in range(STEPS // _GLANCE):
+            if loop.run(self._working, steps=_GLANCE):
+                return True
+            if tape.length > rows:
+                rows, since_ns = tape.length, tape.clock.now_ns
+            elif loop.idle or tape.clock.now_ns - since_ns > PATIENCE_NS:
+                return False
+        return False
 
     async def _until_done(self, what: str, work: Coroutine[Any, Any, Any]) -> None:
         tape = self._tape
@@ -189,8 +208,6 @@ class _Run:
             for name, watched in _COUNTERS:
                 if type(value := stats.get(name)) is int:
                     watch(watched, value, NO_LIMIT)
-        if self._schedule.room is not None:
-            watch(Watched.ENTRIES, 0, self._schedule.room)
         watch(Watched.TIMERS, self._loop.timers_set(), keys + TIMERS_AND_SOME)
 
     def _look_for_leftovers(self) -> None:

@@ -7,6 +7,7 @@ what the recorded choices mean, so a proposal is tried with them, without any, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from time import perf_counter
 
 from harness.simulate.policies import POLICIES
 from harness.simulate.schedule import STALL, TICKS_PER_SECOND, WALL, Profile, Schedule, Step
@@ -18,12 +19,19 @@ _DRAWN_ANEW = 6
 _TIDY_SECONDS = (1, 2, 10)
 
 
-def shrink(schedule: Schedule, fails: Fails, *, plays: int = 2_000) -> Schedule:
-    """The smallest found with at most so many plays."""
-    left = plays
+PLAYS = 4_000
+SECONDS = 15.0
+"""Real ones; a schedule that takes half a millisecond is shrunk long before."""
+
+
+def shrink(schedule: Schedule, fails: Fails, *, plays: int = PLAYS, seconds: float = SECONDS) -> Schedule:
+    """The smallest found with at most so many plays and in at most so many seconds."""
+    left, end = plays, perf_counter() + seconds
 
     def attempt(candidate: Schedule) -> Schedule | None:
         nonlocal left
+        if perf_counter() > end:
+            left = 0
         if left <= 0:
             return None
         left -= 1

@@ -43,6 +43,11 @@ class Tape:
         self.number, self.count = 0, count(1).__next__
         return History(rows, observations, self._default_ttl_ns)
 
+    @property
+    def length(self) -> int:
+        """More with every row."""
+        return len(self._rows)
+
     def begin(self) -> None:
         """A schedule begins."""
         self.raised, self.oddities = [], []

@@ -65,7 +65,7 @@ def score(animal: Animal, seed: int, schedules: int, seconds: float) -> Scored:
     return Scored(
         animal=animal.name,
         seed=seed,
-        accused=(*(rule for rule in rules if rule in LAWS), *laws, *(rule for rule in rules if rule not in LAWS)),
+        accused=(*(rule for rule in rules if rule in LAWS or animal.caught_by), *laws),
         found=by_rule or first is not None,
         schedules=first["after"] if first else (0 if by_rule else events.schedules),
         operations=first["operations"] if first else None,
@@ -77,7 +77,7 @@ def score(animal: Animal, seed: int, schedules: int, seconds: float) -> Scored:
 def _trouble(events: Events) -> str:
     if events.bad or events.real or events.died:
         return str(events.bad or events.real or events.died)
-    return "blocked" if events.blocked else "; ".join(events.problems or [])
+    return "blocked" if events.blocked is not None else "; ".join(events.problems or [])
 
 
 def main() -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.check.checkers.expiry import ttls_ns
 from cache_impls.protocol import Capability
+from harness.check.checkers.expiry import ttls_ns
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import NOBODY, earlier_highest
 from harness.history import MISS, NO_TTL, Column, Flags, Op, Outcome, Watched

@@ -6,8 +6,10 @@ import numpy as np
 
 from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
-from harness.check.checkers.versions import NOBODY, hits_of, write_of_hit
-from harness.history import NO_TTL, Column, Outcome
+from harness.check.checkers.versions import seen
+from harness.history import NO_TTL, Column, Op, Outcome
+
+_UNSURE = -1
 
 ID = "C2"
 NEEDS = Capability.TTL
@@ -25,13 +27,12 @@ def skip(_promises: Promises) -> str | None:
 
 def find(history: History, promises: Promises) -> list[Finding]:
     """Hits at or after their deadline. A set that may not have happened has none that is known."""
-    hits = hits_of(history)
-    write = write_of_hit(history, hits)
-    hits, write = hits[write != NOBODY], write[write != NOBODY]
+    hits, write = seen(history)
     ttl_ns = ttls_ns(history)[write]
     late_ns = (ttl_ns * promises.ttl_jitter).astype(np.int64) + round(promises.stale_seconds * 1e9)
-    deadline_ns = history.end_ns[write] + ttl_ns + late_ns
-    wrong = (ttl_ns != NO_TTL) & (history.outcome[write] == Outcome.OK) & (history.start_ns[hits] >= deadline_ns)
+    written_ns = _written_ns(history)[write]
+    deadline_ns = written_ns + ttl_ns + late_ns
+    wrong = (ttl_ns != NO_TTL) & (written_ns != _UNSURE) & (history.start_ns[hits] >= deadline_ns)
     return [
         Finding(
             ID,
@@ -41,6 +42,26 @@ def find(history: History, promises: Promises) -> list[Finding]:
         )
         for i in np.flatnonzero(wrong)
     ]
+
+
+def _written_ns(history: History) -> Column:
+    """When each write had surely been done: a loaded value when whoever asked for the load has it."""
+    found = np.where(history.outcome == Outcome.OK, history.end_ns, _UNSURE)
+    loads, asked = (np.flatnonzero(history.is_op(op)) for op in (Op.LOAD, Op.GET_OR_LOAD))
+    if not len(loads):
+        return found
+    found[loads] = _UNSURE
+    if not len(asked):
+        return found
+    span, clients = history.tick + 1, int(history.client.max()) + 1
+    names = (history.unit * clients + history.client) * span + history.start
+    asked = asked[np.argsort(names[asked])]
+    place = np.searchsorted(names[asked], names[loads]) - 1
+    leader = asked[np.maximum(place, 0)]
+    same = (place >= 0) & (names[leader] // span == names[loads] // span) & (history.end[leader] > history.start[loads])
+    sure = same & (history.outcome[leader] == Outcome.OK) & (history.outcome[loads] == Outcome.OK)
+    found[loads] = np.where(sure, np.maximum(history.end_ns[loads], history.end_ns[leader]), _UNSURE)
+    return found
 
 
 def ttls_ns(history: History) -> Column:

@@ -9,8 +9,8 @@ import numpy as np
 
 from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
-from harness.check.checkers.versions import Versions, earlier_highest, versions
-from harness.history import Column
+from harness.check.checkers.versions import Removals, Versions, earlier_highest, versions
+from harness.history import Column, Op, Outcome
 
 ID = "C1"
 NEEDS = Capability(0)
@@ -30,7 +30,12 @@ def skip(promises: Promises) -> str | None:
 def find(history: History, _promises: Promises) -> list[Finding]:
     """Versions that come back after a newer one, and reads that come before their write."""
     found = versions(history)
-    return [*_too_early(history, found), *_overlapping(history, found), *_enclosed(history, found)]
+    return [
+        *_too_early(history, found),
+        *_overlapping(history, found),
+        *_enclosed(history, found),
+        *_stale_fills(history, found),
+    ]
 
 
 def _too_early(history: History, found: Versions) -> list[Finding]:
@@ -67,6 +72,22 @@ def _enclosed(history: History, found: Versions) -> list[Finding]:
         of_unit = candidates[found.unit[candidates] == found.unit[backward[i]]]
         result.append(_back(history, found, int(of_unit[np.argmax(found.last[of_unit])]), int(backward[i])))
     return result
+
+
+def _stale_fills(history: History, found: Versions) -> list[Finding]:
+    """Loaded values that are answered after a set that came while they were loaded."""
+    loads = np.flatnonzero((history.op[found.row] == Op.LOAD) & (found.since < found.last))
+    sets = np.flatnonzero(history.is_op(Op.SET) & (history.outcome == Outcome.OK))
+    newer = Removals.of(history.unit[sets], history.start[sets], history.end[sets], sets, history.tick + 2)
+    which, rows = newer.within(found.unit[loads], found.since[loads], found.last[loads])
+    return [
+        _finding(
+            history,
+            (int(found.row[loads[place]]), int(row), int(found.last_row[loads[place]])),
+            "{2} answers what {0} brought, though {1} had been written meanwhile",
+        )
+        for place, row in zip(which, rows, strict=True)
+    ]
 
 
 def _back(history: History, found: Versions, old: int, new: int) -> Finding:

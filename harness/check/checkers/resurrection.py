@@ -26,7 +26,7 @@ def skip(promises: Promises) -> str | None:
 def find(history: History, _promises: Promises) -> list[Finding]:
     """Versions in force both before and after a whole removal."""
     found = versions(history)
-    forward = np.flatnonzero(found.first < found.last)
+    forward = np.flatnonzero(found.since < found.last)
     done = history.outcome == Outcome.OK
     result = []
     for op, group, groups in (
@@ -35,7 +35,7 @@ def find(history: History, _promises: Promises) -> list[Finding]:
     ):
         rows = np.flatnonzero(history.is_op(op) & done)
         removals = Removals.of(group[rows], history.start[rows], history.end[rows], rows, history.tick + 2)
-        which, removal = removals.within(groups[forward], found.first[forward], found.last[forward])
+        which, removal = removals.within(groups[forward], found.since[forward], found.last[forward])
         for version, row in zip(forward[which], removal, strict=True):
             rows_told = (int(found.row[version]), int(row), int(found.last_row[version]))
             message = "{2} answers what {0} wrote, though {1} had removed it"

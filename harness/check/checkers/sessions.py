@@ -9,7 +9,7 @@ import numpy as np
 
 from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
-from harness.check.checkers.versions import NOBODY, earlier_highest, hits_of, write_of_hit
+from harness.check.checkers.versions import earlier_highest, seen
 from harness.history import Op, Outcome
 
 ID = "C6"
@@ -27,9 +27,7 @@ def skip(_promises: Promises) -> str | None:
 
 def find(history: History, _promises: Promises) -> list[Finding]:
     """Hits of a version that is surely older than one which the same client had seen, written or removed."""
-    hits = hits_of(history)
-    write = write_of_hit(history, hits)
-    hits, write = hits[write != NOBODY], write[write != NOBODY]
+    hits, write = seen(history)
     own = np.flatnonzero(history.is_op(Op.SET, Op.DELETE) & (history.outcome == Outcome.OK))
     rows = np.concatenate([own, hits])
     known = np.concatenate([own, write])

@@ -27,6 +27,8 @@ class Versions(NamedTuple):
     """Of the write."""
     unit: Column
     first: Column
+    since: Column
+    """`first`, but of a loaded value the start of its load: whatever was written or removed since is newer."""
     last: Column
     first_row: Column
     last_row: Column
@@ -61,16 +63,28 @@ def write_of_hit(history: History, hits: Column) -> Column:
     return np.where(known, writes[order][place], NOBODY)
 
 
-def versions(history: History) -> Versions:
-    """All versions that count: an UNKNOWN write that nobody read may never have happened."""
+def seen(history: History) -> tuple[Column, Column]:
+    """Rows of hits that show what the cache holds, and of their writes.
+
+    Not of a get_or_load that waited for the load itself: it has the loader's answer, whether that was stored or not.
+    """
     hits = hits_of(history)
     write = write_of_hit(history, hits)
-    hits, write = hits[write != NOBODY], write[write != NOBODY]
+    joined = (history.op[hits] == Op.GET_OR_LOAD) & (history.op[write] == Op.LOAD)
+    joined &= history.end[write] > history.start[hits]
+    counts = (write != NOBODY) & ~joined
+    return hits[counts], write[counts]
+
+
+def versions(history: History) -> Versions:
+    """All versions that count. An UNKNOWN write that nobody read may never have happened, a load not been stored."""
+    hits, write = seen(history)
     rows = np.flatnonzero(history.is_op(Op.SET, Op.LOAD))
     place = np.full(len(history), NOBODY)
     place[rows] = np.arange(len(rows))
     never = history.tick
-    ok = history.outcome[rows] == Outcome.OK
+    loaded = history.op[rows] == Op.LOAD
+    ok = (history.outcome[rows] == Outcome.OK) & ~loaded
     first = np.where(ok, history.end[rows], never)
     last = history.start[rows].copy()
     version = place[write]
@@ -90,6 +104,7 @@ def versions(history: History) -> Versions:
         row=rows[order],
         unit=history.unit[rows[order]],
         first=first[order],
+        since=np.where(loaded[order], history.start[rows[order]], first[order]),
         last=last[order],
         first_row=first_row[order],
         last_row=last_row[order],

@@ -8,11 +8,13 @@ from typing import Any
 
 from cache_impls.registry import Adapted, SpecError
 from harness.check.rules.rule import Broken, NotApplicable, Rule
+from harness.check.watchdog import BlockedError, limited
 from harness.clock import WorkloadClock
 from harness.simulate.loop import NeedsRealLoopError, SimulatedLoop
 
 Build = Callable[[int | None], Adapted]
-_STEPS = 200_000
+_STEPS = 50_000
+_BLOCKS = "it blocks the event loop: an operation never gave control back"
 
 
 class Lab:
@@ -72,13 +74,18 @@ def keep(rule: Rule, build: Build, clock: WorkloadClock, rebuild: Callable[..., 
             outcome.append(error)
         working.clear()
 
-    with loop.entered():
-        loop.create_task(body())
-        done = loop.run(working, steps=_STEPS)
-    loop.end()
+    try:
+        with limited(), loop.entered():
+            loop.create_task(body())
+            done = loop.run(working, steps=_STEPS)
+            loop.end()
+    except BlockedError as blocked:
+        raise Broken(_BLOCKS) from blocked
     if not done:
         raise Broken("an operation never returned")
     for error in outcome:
+        if isinstance(error, BlockedError):
+            raise Broken(_BLOCKS) from error
         if isinstance(error, Broken | NotApplicable | NeedsRealLoopError) or not isinstance(error, Exception):
             raise error
         text = " ".join(str(error).split())

@@ -40,7 +40,7 @@ class Rule(NamedTuple):
     timed: bool = False
     """Whether time has to pass for it."""
     declared: str = ""
-    """The promise that, declared, takes the cache out of this rule."""
+    """Promises, any of which, declared, takes the cache out of this rule."""
 
     def applies(self, capabilities: Capability, promises: Promises) -> str | None:
         """Why the rule says nothing about a cache, or None."""
@@ -48,8 +48,9 @@ class Rule(NamedTuple):
         if missing:
             names = ", ".join(flag.name.lower() for flag in Capability if flag in missing and flag.name)
             return f"the cache has no {names}"
-        if self.declared and getattr(promises, self.declared):
-            return f"the cache declares {self.declared}={getattr(promises, self.declared)}"
+        for name in self.declared.split():
+            if getattr(promises, name):
+                return f"the cache declares {name}={getattr(promises, name)}"
         return None
 
 

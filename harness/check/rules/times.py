@@ -22,19 +22,40 @@ async def _ttl(lab: Lab, ttl: float) -> None:
     expect(answer is None, f"with a ttl of {ttl} s it answers {answer!r} at the deadline")
 
 
-@rule("ttl-1ms", Kind.LAW, "A ttl of 1 ms is kept to the tick.", needs=_TTL, timed=True, declared="ttl_jitter")
+@rule(
+    "ttl-1ms",
+    Kind.LAW,
+    "A ttl of 1 ms is kept to the tick.",
+    needs=_TTL,
+    timed=True,
+    declared="ttl_jitter stale_seconds",
+)
 async def ttl_short(lab: Lab) -> None:
     """As it says."""
     await _ttl(lab, 0.001)
 
 
-@rule("ttl-300s", Kind.LAW, "A ttl of 300 s is kept to the tick.", needs=_TTL, timed=True, declared="ttl_jitter")
+@rule(
+    "ttl-300s",
+    Kind.LAW,
+    "A ttl of 300 s is kept to the tick.",
+    needs=_TTL,
+    timed=True,
+    declared="ttl_jitter stale_seconds",
+)
 async def ttl_middle(lab: Lab) -> None:
     """As it says."""
     await _ttl(lab, 300.0)
 
 
-@rule("ttl-3600s", Kind.LAW, "A ttl of 3600 s is kept to the tick.", needs=_TTL, timed=True, declared="ttl_jitter")
+@rule(
+    "ttl-3600s",
+    Kind.LAW,
+    "A ttl of 3600 s is kept to the tick.",
+    needs=_TTL,
+    timed=True,
+    declared="ttl_jitter stale_seconds",
+)
 async def ttl_long(lab: Lab) -> None:
     """As it says."""
     await _ttl(lab, 3600.0)
