@@ -160,11 +160,13 @@ class History:
         """Read what `save` wrote. Raises ValueError for anything else."""
         try:
             with np.load(path, allow_pickle=False) as found:
-                if tuple(found["columns"]) != COLUMNS:
-                    raise ValueError(f"{path} has other columns: {', '.join(found['columns'])}")
-                return cls(found["rows"], found["observations"], int(found["default_ttl_ns"]))
-        except (KeyError, EOFError, OSError) as error:
+                columns = tuple(found["columns"])
+                whole = cls(found["rows"], found["observations"], int(found["default_ttl_ns"]))
+        except (KeyError, EOFError, OSError, ValueError) as error:
             raise ValueError(f"{path} is not a history: {error}") from error
+        if columns != COLUMNS:
+            raise ValueError(f"{path} has other columns: {', '.join(columns)}")
+        return whole
 
 
 def rank(start_ns: Column, end_ns: Column) -> tuple[Column, Column]:

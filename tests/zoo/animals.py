@@ -80,7 +80,7 @@ FAULTS: tuple[Animal, ...] = (
     _fault("bounds", "EvictsBelowBound", "C3 conformance", "row 12", "capacity"),
     _fault("bounds", "OverwriteEvicts", "C3 conformance", "row 12", "capacity"),
     _fault("bounds", "PerShardBound", "C3 conformance", "row 24", "capacity"),
-    _fault("bounds", "SweepRemovesNothing", "C10 C12", "row 12, Resync"),
+    _fault("bounds", "SweepRemovesNothing", "conformance", "row 12, Resync"),
     _fault("bounds", "SizeDrifts", "C10 conformance", "row 20"),
     _fault("bounds", "ClearKeepsCount", "C10 conformance", "row 20"),
     _fault("lifecycle", "SweeperLeft", "C10", "row 16, async-lru#480"),

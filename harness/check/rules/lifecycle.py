@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from cache_impls.protocol import CacheClosedError, Capability
 from cache_impls.registry import Adapted
@@ -14,8 +15,12 @@ from harness.simulate.loop import SimulatedLoop
 
 _AWAITS = 60
 """The most awaits at which an operation is cancelled."""
-_PATIENCE = 2_000
-"""Turns of the loop that an operation may take after another was cancelled."""
+_STEP_SECONDS = 0.001
+"""Virtual, between every second two of them: what waits for time gets on as well."""
+_PATIENCE_SECONDS = 60.0
+"""Virtual, for an operation after another was cancelled."""
+_STEPS = 20_000
+"""Callbacks on the second event loop."""
 
 
 def _operations(cache: Adapted) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -38,16 +43,13 @@ async def cancel(lab: Lab) -> None:
             cache = await lab.cache()
             await cache.set("key", "old")
             ended = await _cut(_operations(cache)[name](), turns)
-            for work in (cache.set("key", "after"), cache.get("key")):
-                task = asyncio.ensure_future(work)
-                for _ in range(_PATIENCE):
-                    if task.done():
-                        break
-                    await asyncio.sleep(0)
-                else:
-                    task.cancel()
-                    expect(False, f"after {name} was cancelled at await {turns} the next operation never returns")
-            answer = task.result()
+            answer = None
+            for work in (partial(cache.set, "key", "after"), partial(cache.get, "key")):
+                task = asyncio.ensure_future(work())
+                done, _ = await asyncio.wait([task], timeout=_PATIENCE_SECONDS)
+                task.cancel()
+                expect(done, f"after {name} was cancelled at await {turns} the next operation never returns")
+                answer = task.result()
             if not cache.promises.forgets:
                 expect(answer == "after", f"after {name} was cancelled at await {turns} a set key answers {answer!r}")
             if ended:
@@ -57,8 +59,8 @@ async def cancel(lab: Lab) -> None:
 async def _cut(work: Awaitable[object], turns: int) -> bool:
     """Cancel work after so many turns; whether it had ended by itself."""
     task = asyncio.ensure_future(work)
-    for _ in range(turns + 1):
-        await asyncio.sleep(0)
+    for turn in range(turns + 1):
+        await asyncio.sleep(_STEP_SECONDS if turn % 2 else 0)
     if task.done():
         return True
     task.cancel()
@@ -136,7 +138,7 @@ async def two_loops(lab: Lab) -> None:
 
     with loop.entered():
         loop.create_task(second())
-        done = loop.run(working, steps=_PATIENCE * 10)
+        done = loop.run(working, steps=_STEPS)
     loop.end()
     for error in errors:
         raise error
