@@ -11,10 +11,10 @@ from documents import baseline_document, gate_document
 from pydantic import BaseModel
 
 import harness
-from harness.documents import BaselineDocument, CompareDocument, GateDocument
+from harness.documents import BaselineDocument, CheckDocument, CompareDocument, GateDocument, ReplayDocument
 
 SCHEMAS = Path(harness.__file__).parent / "schemas"
-KINDS: list[type[BaseModel]] = [GateDocument, CompareDocument, BaselineDocument]
+KINDS: list[type[BaseModel]] = [GateDocument, CompareDocument, BaselineDocument, CheckDocument, ReplayDocument]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = ("harness.model", "harness.clock", "harness.units", "harness.errors", "harness.documents")
+BASE = (
+    "harness.model",
+    "harness.clock",
+    "harness.units",
+    "harness.errors",
+    "harness.documents",
+    "harness.history",
+)
 PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
 
 # Who may import what of ours, the longest matching prefix first. `harness` alone is its version.
@@ -22,6 +29,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.errors": (),
     "harness.units": ("harness.errors",),
     "harness.documents": ("harness.model",),
+    "harness.history": (),
+    "harness.simulate": (*BASE, *PUBLIC_CACHES, "harness.simulate"),
+    "harness.check.checkers": (*BASE, "cache_impls.protocol", "harness.check.checkers"),
+    "harness.check": (*BASE, *PUBLIC_CACHES, "harness.check", "harness.simulate"),
+    "harness.check.suite": ("harness",),
     "harness.stats": (*BASE, "harness.stats"),
     "harness.measure": (*BASE, *PUBLIC_CACHES, "harness.measure", "harness.stats", "scenarios", "harness"),
     "harness.gate": (*BASE, "harness.gate", "harness.stats"),
@@ -32,9 +44,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "cache_impls.registry",
         "harness.measure.workload",
         "harness.measure",
+        "harness.check.checkers",
+        "harness.check.rules",
     ),
     "harness.store": BASE,
     "harness.session": ("harness", "cache_impls"),
+    "harness.session_check": ("harness", "cache_impls"),
+    "harness.commands": ("harness",),
     "harness.cli": ("harness",),
     "harness.__main__": ("harness.cli",),
     "harness": (),

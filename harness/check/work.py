@@ -80,6 +80,11 @@ def _check(
         has_ttl=not clocks.native,
         only=only,
     )
+    if not explorer.shape.profiles:
+        emit(
+            "bad", message=f"{', '.join(job['profiles'])}: no such fault fits this cache; it has no parts, or no bound"
+        )
+        return
     emit("shape", profiles=list(explorer.shape.profiles), skipped=explorer.skipped)
     began = perf_counter()
     while explorer.tally.schedules < job["schedules"] and perf_counter() - began < job["seconds"]:

@@ -35,7 +35,7 @@ async def _ttl(lab: Lab, ttl: float) -> None:
     declared="ttl_jitter stale_seconds",
 )
 async def ttl_short(lab: Lab) -> None:
-    """As it says."""
+    """An entry of 1 ms, read a microsecond before its deadline and at it."""
     await _ttl(lab, 0.001)
 
 
@@ -48,7 +48,7 @@ async def ttl_short(lab: Lab) -> None:
     declared="ttl_jitter stale_seconds",
 )
 async def ttl_middle(lab: Lab) -> None:
-    """As it says."""
+    """An entry of 300 s, read a microsecond before its deadline and at it."""
     await _ttl(lab, 300.0)
 
 
@@ -61,7 +61,7 @@ async def ttl_middle(lab: Lab) -> None:
     declared="ttl_jitter stale_seconds",
 )
 async def ttl_long(lab: Lab) -> None:
-    """As it says."""
+    """An entry of 3600 s, read a microsecond before its deadline and at it."""
     await _ttl(lab, 3600.0)
 
 
