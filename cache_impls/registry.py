@@ -76,6 +76,15 @@ class Spec:
         """
         return self.builder(capacity=capacity)()
 
+    def defaults(self) -> dict[str, Any]:
+        """The factory's parameters with this spec's values, else their defaults. Raises SpecError."""
+        try:
+            parameters = inspect.signature(_load(self.target)).parameters.values()
+        except (TypeError, ValueError):
+            return dict(self.parameters)
+        named = {p.name: p.default for p in parameters if p.default is not p.empty}
+        return named | self.parameters
+
     def builder(self, *, capacity: int | None = None) -> Callable[[], Adapted]:
         """What `build` does, as a function to be called many times; the checks are done here, once."""
         factory = _load(self.target)

@@ -182,8 +182,31 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
         else:
             fields |= {"verdict": CheckVerdict.PASS, "summary": f"held in {found.schedules} schedules"}
         results.append(CheckedResult(**fields))
-    results.append(_validity(found))
-    return results
+    return [*results, _knobs(found, request), _validity(found)]
+
+
+def _knobs(found: Events, request: CheckRequest) -> CheckedResult:
+    knobs, title = found.knobs, catalogue()["C12"].LAW
+    command = None
+    if knobs is None:
+        verdict, summary = CheckVerdict.UNKNOWN, f"not judged: {found.real or 'the run ended before its end'}"
+    elif not knobs["tried"]:
+        verdict, summary = CheckVerdict.SKIPPED, "its factory has no numeric parameters"
+    elif not knobs["steady"]:
+        verdict, summary = CheckVerdict.SKIPPED, "two runs with the same parameters differ, so nothing can be told"
+    elif knobs["idle"]:
+        idle = [
+            f"{name} (tried {', '.join(f'{value:g}' for value in values)})" for name, values in knobs["idle"].items()
+        ]
+        verdict, summary = CheckVerdict.FAIL, f"no effect: {', '.join(idle)}"
+        command = f"cachegate check {_quoted(request.spec)} --only C12"
+    else:
+        verdict, summary = CheckVerdict.PASS, f"{len(set(knobs['tried']))} parameters change something"
+    return CheckedResult(id="C12", kind="manners", title=title, verdict=verdict, summary=summary, replay=command)
+
+
+def _listed(values: list[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _validity(found: Events) -> CheckedResult:

@@ -70,9 +70,17 @@ class Builds:
             maker = self._makers[room] = self._spec.builder(capacity=room)
         return maker()
 
+    def defaults(self) -> dict[str, Any]:
+        """The factory's parameters, with the spec's values or their defaults."""
+        return self._spec.defaults()
+
     def with_parameters(self, **parameters: Any) -> Adapted:
         """A fresh cache with other parameters. Raises SpecError if the factory does not take them."""
-        return replace(self._spec, parameters=self._spec.parameters | parameters).build()
+        return self.changed(parameters, None)
+
+    def changed(self, parameters: dict[str, Any], room: int | None) -> Adapted:
+        """As `with_parameters`, with room for so many entries unless the parameters say otherwise."""
+        return replace(self._spec, parameters=self._spec.parameters | parameters).build(capacity=room)
 
 
 class Explorer:

@@ -34,6 +34,8 @@ class Events:
     operations: int = 0
     problems: list[str] | None = None
     """What C13 found; None if exploration did not come to its end."""
+    knobs: Event | None = None
+    """What C12 found."""
     native: bool = False
     slept: Event | None = None
     replayed: Event | None = None

@@ -10,8 +10,10 @@ from typing import Any
 
 from cache_impls.registry import SpecError, parse
 from harness.check.checkers import CHECKERS
+from harness.check.checkers.parameters import without_effect
 from harness.check.clocks import find_clocks, inside
 from harness.check.explore import BlockedScheduleError, Builds, Explorer, Violation
+from harness.check.knobs import turn_knobs
 from harness.check.rules import RULES, Broken
 from harness.check.rules.lab import keep
 from harness.check.rules.rule import NotApplicable
@@ -65,11 +67,13 @@ def _check(
     only = set(job["only"])
     clocks = find_clocks(builds, clock, real_sleep)
     emit("clock", native=clocks.native)
+    if not only or "C12" in only:
+        _turn(builds, clock, emit)
     failed = _conform(builds, clock, emit, only, native=clocks.native)
     enough = set(job.get("enough", ()))
     if failed and "conformance" in enough:
         return
-    if only and not only & {checker.ID for checker in CHECKERS} and "C13" not in only:
+    if only and not only & {"C13", *(checker.ID for checker in CHECKERS)}:
         return
     explorer = Explorer(
         builds,
@@ -121,6 +125,16 @@ def _conform(builds: Builds, clock: WorkloadClock, emit: Emit, only: set[str], *
         failed += verdict == "fail"
         emit("rule", id=rule.id, verdict=verdict, summary=summary)
     return failed
+
+
+def _turn(builds: Builds, clock: WorkloadClock, emit: Emit) -> None:
+    try:
+        turned = turn_knobs(builds, clock)
+    except BlockedError:
+        return  # the rules will meet it again, and tell
+    emit(
+        "knobs", tried=[one.parameter for one in turned.tried], idle=without_effect(turned.tried), steady=turned.steady
+    )
 
 
 def _replay(job: dict[str, Any], builds: Builds, clock: WorkloadClock, emit: Emit) -> None:

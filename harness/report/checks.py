@@ -66,7 +66,8 @@ def show_catalogue(console: Console) -> None:
     for heading in ("check", "kind", "what it says"):
         table.add_column(heading)
     for identity, checker in catalogue().items():
-        table.add_row(identity, "law", escape(checker.LAW))
+        kind = "manners" if identity == "C12" else "law"
+        table.add_row(identity, kind, escape(checker.LAW))
     for rule in RULES:
         table.add_row(rule.id, rule.kind.value, escape(rule.sentence))
     console.print(table)

@@ -80,6 +80,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         """All tasks ever made here."""
         self.complaints: list[dict[str, Any]] = []
         """What was given to the exception handler."""
+        self.ran = 0
+        """Callbacks so far."""
         self._made = 0
         self._closed = False
         self._debug = False
@@ -99,6 +101,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
                 return False
             handle = ready.pop(0) if len(ready) == 1 else self._take(choose(ready))
             if not handle.off:
+                self.ran += 1
                 handle.context.run(handle.callback, *handle.args)
         return True
 

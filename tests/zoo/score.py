@@ -60,6 +60,7 @@ def score(animal: Animal, seed: int, schedules: int, seconds: float) -> Scored:
     rules = tuple(event["id"] for event in events.rules if event["verdict"] == "fail")
     laws = {event["check"]: event for event in events.violations}
     by_rule = "conformance" in animal.caught_by and bool(rules)
+    by_rule |= "C12" in animal.caught_by and bool((events.knobs or {}).get("idle"))
     caught = [laws[identity] for identity in animal.caught_by if identity in laws]
     first = min(caught, key=lambda event: event["after"], default=None)
     return Scored(

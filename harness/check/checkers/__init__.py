@@ -17,6 +17,7 @@ from harness.check.checkers import (
     expiry,
     integrity,
     loads,
+    parameters,
     register,
     resurrection,
     sessions,
@@ -43,5 +44,5 @@ __all__ = ["CHECKERS", "Finding", "catalogue"]
 
 
 def catalogue() -> dict[str, ModuleType]:
-    """Every check of histories by its id, that of the run itself (C13) included."""
-    return {checker.ID: checker for checker in (*CHECKERS, validity)}
+    """Every check of histories by its id, those of the factory (C12) and of the run itself (C13) included."""
+    return {checker.ID: checker for checker in (*CHECKERS, parameters, validity)}

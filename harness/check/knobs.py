@@ -1,0 +1,106 @@
+"""Turn each knob of a factory and look whether anything changes: the runs behind C12."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from cache_impls.protocol import Capability
+from cache_impls.registry import Adapted, SpecError
+from harness.check.checkers.parameters import Tried
+from harness.check.explore import Builds
+from harness.check.watchdog import limited
+from harness.clock import WorkloadClock
+from harness.simulate.loop import SimulatedLoop
+
+_KEYS = 60
+_PAUSES = (0.5, 5.0, 20.0, 40.0, 70.0, 250.0, 700.0, 4000.0)
+_BIG = "x" * 400_000
+_STEPS = 200_000
+_UNSET = (1, 50)
+"""Values for a parameter whose default is None."""
+
+
+class Turned(NamedTuple):
+    """What came of turning all knobs."""
+
+    tried: list[Tried]
+    steady: bool
+    """Whether two runs with the defaults showed the same: else nothing can be told."""
+
+
+def turn_knobs(builds: Builds, clock: WorkloadClock) -> Turned:
+    """Try each numeric parameter at a few values far from its default."""
+    usual = _both(builds, clock, {})
+    steady = usual is not None and usual == _both(builds, clock, {})
+    tried = []
+    for name, default in builds.defaults().items():
+        numeric = isinstance(default, int | float) and not isinstance(default, bool)
+        if not numeric and default is not None:
+            continue
+        values = (1, 2, default * 10, default / 10, default // 10, 0.001) if numeric else _UNSET
+        usual = _both(builds, clock, {}, name)
+        for value in dict.fromkeys(values):
+            try:
+                found = None if value == default else _both(builds, clock, {name: value}, name)
+            except SpecError:
+                continue  # out of range, or not of its type
+            if found is not None:
+                tried.append(Tried(name, value, same=found == usual))
+    return Turned(tried, steady)
+
+
+def _both(builds: Builds, clock: WorkloadClock, parameters: dict[str, float], knob: str = "") -> list[Any] | None:
+    """What shows with room enough and with too little: some parameters matter only then."""
+    seen = [_observe(partial(builds.changed, parameters, room), clock, knob) for room in (None, _KEYS // 4)]
+    return None if None in seen else seen
+
+
+def _observe(make: Callable[[], Adapted], clock: WorkloadClock, knob: str) -> list[Any] | None:
+    """Everything that shows of a cache over an hour; None if it raised. What the knob itself is called is left out."""
+    clock.restart()
+    loop = SimulatedLoop(clock, lambda _ready: 0)  # type: ignore[abstract]  # what it lacks is set by name, and refuses
+    seen: list[Any] = []
+    working: list[object] = [make]
+
+    async def use() -> None:
+        try:
+            await _use(cache, loop, seen, knob)
+        finally:
+            working.clear()
+
+    with limited(), loop.entered():
+        cache = make()
+        task = loop.create_task(use())
+        loop.run(working, steps=_STEPS)
+        loop.end()
+    if not task.done() or task.cancelled() or task.exception() is not None:
+        return None
+    return seen
+
+
+async def _use(cache: Adapted, loop: SimulatedLoop, seen: list[Any], knob: str) -> None:
+    if cache.initialize is not None:
+        await cache.initialize()
+
+    async def client(number: int) -> None:
+        for i in range(6):
+            await cache.set(f"key{i}", f"{number}.{i}")
+            seen.append((number, await cache.get(f"key{(i + number) % 6}")))
+
+    await asyncio.gather(*(client(number) for number in range(4)))
+    for i in range(_KEYS):
+        await cache.set(f"key{i}", _BIG if i % 12 == 0 else i)
+    for pause in _PAUSES:
+        await asyncio.sleep(pause)
+        if Capability.SIZE in cache.capabilities:
+            seen.append(await cache.size())
+        seen.append([type(await cache.get(f"key{i}")).__name__ for i in range(_KEYS)])
+        stats = cache.get_stats()
+        seen.append([(name, value) for name, value in stats.items() if name != knob and not isinstance(value, dict)])
+        seen.append(sorted(at for at, _, timer in loop.timers if not timer.off))
+        seen.append(loop.ran)
+        await cache.set("key1", "again")
+    await cache.shutdown()
