@@ -71,7 +71,9 @@ class CacheMigrationManager:
         self._records: dict[str, _Record] = {}
         self._locks: dict[str, _KeyLock] = {}
         self._epoch = 0
-        self._clears = 0
+        self._clearing = asyncio.Lock()
+        self._cleared: asyncio.Future[None] | None = None
+        """While a clear is under way: writes wait for it."""
         self._prune_in = _PRUNE_EVERY
         self._closed = False
         self._moving = asyncio.Lock()
@@ -129,12 +131,20 @@ class CacheMigrationManager:
     async def clear(self) -> None:
         """Remove every entry from both sides."""
         self._refuse_if_closed()
-        self._records.clear()
-        self._clears += 1  # before and after: no copy that was under way meanwhile may stay
-        for side, cache in self._sides.items():
-            await cache.clear()
-            self._unreadable[side].clear()
-        self._clears += 1
+        async with self._clearing:
+            # A write that is half done would bring back on one side what is cleared on both.
+            ended = self._cleared = asyncio.get_running_loop().create_future()
+            try:
+                for holder in list(self._locks.values()):
+                    async with holder.lock:
+                        pass
+                self._records.clear()
+                for side, cache in self._sides.items():
+                    await cache.clear()
+                    self._unreadable[side].clear()
+            finally:
+                self._cleared = None
+                ended.set_result(None)
 
     async def size(self) -> int:
         """The number of live entries on the side that answers."""
@@ -178,6 +188,11 @@ class CacheMigrationManager:
         if stage is Stage.LIVE and self._percentage < 100 and bucket(key) >= self._percentage:
             return Stage.DUALWRITE
         return stage
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """All stages, in order."""
+        return tuple(stage.value for stage in ORDER)
 
     @property
     def dual(self) -> bool:
@@ -241,7 +256,10 @@ class CacheMigrationManager:
 
     async def _read(self, side: Side, key: str) -> Any | None:
         value = await self._sides[side].get(key)
-        return None if key in self._unreadable[side] else value
+        # A copy that took a while ends that much later on its side: the manager's own record says when.
+        record = self._records.get(key)
+        over = record is not None and record.deadline <= asyncio.get_running_loop().time()
+        return None if over or key in self._unreadable[side] else value
 
     async def _get_with_fallback(self, key: str) -> Any | None:
         record = self._records.get(key)
@@ -288,11 +306,8 @@ class CacheMigrationManager:
             if self._records.get(key) is not record or remaining <= 0 or self.stage_of(key) is not Stage.LIVE:
                 return
             self._unreadable[Side.NEW].add(key)
-            clears = self._clears
             try:
                 await self._sides[Side.NEW].set(key, value, remaining)
-                if clears != self._clears:
-                    await self._sides[Side.NEW].delete(key)
             except Exception:  # counted: the reader has its answer, and the key stays unreadable there
                 self._unreadable[Side.NEW].add(key)
                 self._count("errors_new_copy")
@@ -326,6 +341,8 @@ class CacheMigrationManager:
 
     @asynccontextmanager
     async def _locked(self, key: str) -> AsyncIterator[None]:
+        while self._cleared is not None:
+            await asyncio.wait([self._cleared])
         holder = self._locks.get(key)
         if holder is None:
             holder = self._locks[key] = _KeyLock()

@@ -16,10 +16,11 @@ Fails = Callable[[Schedule], Schedule | None]
 """Plays a schedule; as it was played if it still shows the fault, else None."""
 
 _DRAWN_ANEW = 6
+_SHIFTS = 6
 _TIDY_SECONDS = (1, 2, 10)
 
 
-PLAYS = 4_000
+PLAYS = 12_000
 SECONDS = 15.0
 """Real ones; a schedule that takes half a millisecond is shrunk long before."""
 
@@ -79,11 +80,17 @@ def size(schedule: Schedule) -> tuple[int, ...]:
 def _with_choices(schedule: Schedule) -> Iterator[Schedule]:
     yield schedule
     yield schedule._replace(choices=(), trouble=())
+    choices, trouble = schedule.choices or (), schedule.trouble or ()
+    if any(choices) or any(trouble):
+        # What is left out came first, as a rule: then what mattered moves to the front.
+        for shift in range(1, _SHIFTS + 1):
+            yield schedule._replace(trouble=trouble[shift:])
+            yield schedule._replace(choices=choices[shift:], trouble=trouble[shift:])
     if sum(bool(client) for client in schedule.clients) > 1 or schedule.trouble:
         for seed in range(_DRAWN_ANEW):
-            trouble = None if schedule.profile is Profile.ERRORS else schedule.trouble
+            drawn = None if schedule.profile is Profile.ERRORS else schedule.trouble
             policy = POLICIES[seed % len(POLICIES)]
-            yield schedule._replace(choices=None, trouble=trouble, policy=policy, seed=schedule.seed + seed + 1)
+            yield schedule._replace(choices=None, trouble=drawn, policy=policy, seed=schedule.seed + seed + 1)
 
 
 def _fewer_operations(schedule: Schedule) -> Iterator[Schedule]:

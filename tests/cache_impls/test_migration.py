@@ -382,7 +382,7 @@ def test_a_delete_of_what_only_the_old_side_has_was_live(virtual_time: VirtualTi
 
 
 def test_a_copy_cannot_pass_a_clear(virtual_time: VirtualTime) -> None:
-    """What a copy writes behind the back of a clear is taken out again."""
+    """A clear waits for a copy that is under way, and removes it with the rest."""
 
     async def main() -> None:
         pair = Pair("live")
@@ -394,9 +394,9 @@ def test_a_copy_cannot_pass_a_clear(virtual_time: VirtualTime) -> None:
         pair.new.gate = asyncio.Event()
         reading = asyncio.create_task(pair.manager.get("k"))
         await pair.new.waiting.wait()  # the copy is about to set
-        await pair.manager.clear()
+        clearing = asyncio.create_task(pair.manager.clear())
         pair.new.gate.set()
-        await reading
+        await asyncio.gather(reading, clearing)
         pair.manager._sides[Side.NEW].get = plain_get
         assert await pair.manager.get("k") is None
         await pair.manager.shutdown()
