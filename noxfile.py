@@ -1,4 +1,4 @@
-"""One verb a session: `nox -s tests lint types gate bench figures`. `nox -l` tells what each does."""
+"""One verb a session: `nox -s tests lint types gate check bench figures`. `nox -l` tells what each does."""
 
 from __future__ import annotations
 
@@ -52,6 +52,17 @@ def gate(session: nox.Session) -> None:
     """The main job: is `improved` safe to put in the place of `legacy`?"""
     session.install("-q", "-e", ".")
     session.run("cachegate", "gate", *(session.posargs or ["legacy", "improved"]))
+
+
+@nox.session(default=False)
+def check(session: nox.Session) -> None:
+    """Ours, the adapters of other libraries, and the zoo's score; `-- --only NAME` scores one animal."""
+    session.install("-q", "-e", ".[adapters]", *nox.project.dependency_groups(PROJECT, "test"))
+    if not session.posargs:
+        for spec in ("legacy", "improved"):
+            session.run("cachegate", "check", spec, "--strict")
+        session.run("python", str(Path("tests", "zoo", "libraries.py")))
+    session.run("python", str(Path("tests", "zoo", "score.py")), *session.posargs)
 
 
 @nox.session(default=False)

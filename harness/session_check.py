@@ -95,7 +95,7 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
             policies=POLICIES,
         ),
         checks=tuple(checks),
-        strict=request.strict,
+        strict=_strict(request),
         warnings=tuple(_warnings(found)),
     )
 
@@ -218,7 +218,7 @@ def _validity(found: Events) -> CheckedResult:
 
 
 def _verdict(checks: list[CheckedResult], found: Events, request: CheckRequest) -> tuple[CheckVerdict, str]:
-    judged = [result for result in checks if result.kind == "law" or request.strict]
+    judged = [result for result in checks if result.kind == "law" or _strict(request)]
     failed = [result for result in judged if result.verdict is CheckVerdict.FAIL]
     unknown = [result for result in judged if result.verdict is CheckVerdict.UNKNOWN]
     passed = [result for result in judged if result.verdict is CheckVerdict.PASS]
@@ -230,10 +230,19 @@ def _verdict(checks: list[CheckedResult], found: Events, request: CheckRequest) 
         return CheckVerdict.UNKNOWN, f"{request.spec} could not be judged whole: {why}"
     skipped = sum(result.verdict is CheckVerdict.SKIPPED for result in checks)
     aside = f", {skipped} skipped" if skipped else ""
-    advice = sum(result.verdict is CheckVerdict.FAIL for result in checks)
+    advice = sum(result.verdict is CheckVerdict.FAIL for result in checks if result not in judged)
     aside += f"; {advice} of manners, see below" if advice else ""
     explored = f" in {found.schedules:,} schedules" if found.schedules else ""
-    return CheckVerdict.PASS, f"{request.spec} keeps all {len(passed)} checks{explored}{aside}"
+    return CheckVerdict.PASS, f"{request.spec} keeps {_all(len(passed))}{explored}{aside}"
+
+
+def _strict(request: CheckRequest) -> bool:
+    """Whether manners count: if asked for, and where checks are named one by one."""
+    return request.strict or bool(request.only)
+
+
+def _all(count: int) -> str:
+    return f"all {count} checks" if count > 1 else "the one check"
 
 
 def _warnings(found: Events) -> list[WarningResult]:

@@ -30,7 +30,7 @@ def find(history: History, promises: Promises) -> list[Finding]:
     hits, write = seen(history)
     ttl_ns = ttls_ns(history)[write]
     late_ns = (ttl_ns * promises.ttl_jitter).astype(np.int64) + round(promises.stale_seconds * 1e9)
-    written_ns = _written_ns(history)[write]
+    written_ns = _written_ns(history, hits, write)[write]
     deadline_ns = written_ns + ttl_ns + late_ns
     wrong = (ttl_ns != NO_TTL) & (written_ns != _UNSURE) & (history.start_ns[hits] >= deadline_ns)
     return [
@@ -44,9 +44,16 @@ def find(history: History, promises: Promises) -> list[Finding]:
     ]
 
 
-def _written_ns(history: History) -> Column:
-    """When each write had surely been done: a loaded value when whoever asked for the load has it."""
-    found = np.where(history.outcome == Outcome.OK, history.end_ns, _UNSURE)
+def _written_ns(history: History, hits: Column, write: Column) -> Column:
+    """When each write had surely been done.
+
+    One of unknown effect when somebody had first read it; a loaded value when whoever asked for the load has it.
+    """
+    never = np.iinfo(np.int64).max
+    found = np.where(history.outcome == Outcome.OK, history.end_ns, never)
+    unsure = history.outcome[write] != Outcome.OK
+    np.minimum.at(found, write[unsure], history.end_ns[hits[unsure]])
+    found = np.where(found == never, _UNSURE, found)
     loads, asked = (np.flatnonzero(history.is_op(op)) for op in (Op.LOAD, Op.GET_OR_LOAD))
     if not len(loads):
         return found

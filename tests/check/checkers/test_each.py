@@ -107,6 +107,15 @@ def test_c2_at_the_deadline() -> None:
     assert not breaks(expiry, history(write | {"outcome": Outcome.UNKNOWN}, late))
 
 
+def test_c2_a_cancelled_set_that_was_seen() -> None:
+    """Its time began when somebody first read it, at the latest."""
+    cut_off = op(Op.SET, 1, 2, tag=1, ttl_ns=TEN, outcome=Outcome.UNKNOWN)
+    seen = op(Op.GET, 3, 4, tag=1, start_ns=20 * SECOND, end_ns=20 * SECOND)
+    again = op(Op.GET, 5, 6, tag=1, start_ns=30 * SECOND, end_ns=30 * SECOND)
+    assert breaks(expiry, history(cut_off, seen, again))
+    assert not breaks(expiry, history(cut_off, seen, again | {"start_ns": 30 * SECOND - 1}))
+
+
 def test_c2_by_what_is_declared() -> None:
     """Jitter and staleness move the deadline, and no further."""
     write = op(Op.SET, 1, 2, tag=1, ttl_ns=TEN)

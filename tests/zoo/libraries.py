@@ -1,0 +1,110 @@
+"""What `check` finds in other people's caches: writes tests/zoo/LIBRARIES.md. Part of `nox -s check`.
+
+The findings are measured; whether each is by design or a defect is our reading of the library's own documentation,
+kept in `READINGS` below. A finding with no reading is shown as that.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from harness.documents import CheckDocument, CheckedResult
+from harness.model import CheckVerdict
+from harness.session_check import CheckRequest, check
+
+LIBRARIES = ("aiocache", "cacheout", "cachetools", "cashews", "diskcache", "theine")
+SEED = 1
+SECONDS = 15.0
+
+WALL = "by design: its deadlines are times of the wall clock"
+READINGS: dict[tuple[str, str], str] = {
+    ("aiocache", "refused"): "defect: the value is stored before call_later refuses the ttl",
+    ("aiocache", "ttl-1ms"): "by design: entries expire by a timer, and a read does not look at the deadline",
+    ("aiocache", "ttl-300s"): "as ttl-1ms",
+    ("aiocache", "ttl-3600s"): "as ttl-1ms",
+    ("aiocache", "C0"): "by design: every call has a time-out of 5 s of its own, which a blocked loop exceeds",
+    ("aiocache", "C2"): "as ttl-1ms",
+    ("aiocache", "C3"): "defect: clear() forgets its timers without stopping them, and they remove newer values",
+    ("aiocache", "shutdown"): "defect: close() leaves the timers",
+    ("aiocache", "C10"): "as shutdown",
+    ("cacheout", "refused"): "defect: the value is stored before the ttl turns out to be none",
+    ("cacheout", "wall-clock"): WALL,
+    ("cacheout", "C2"): WALL,
+    ("cacheout", "C3"): WALL,
+    ("cacheout", "C4"): WALL,
+    ("cacheout", "C6"): WALL,
+    ("cashews", "ttl-1ms"): "defect: an entry lives through the instant of its deadline",
+    ("cashews", "ttl-300s"): "as ttl-1ms",
+    ("cashews", "ttl-3600s"): "as ttl-1ms",
+    ("cashews", "overwrite-live-default"): "defect: an overwrite with no ttl keeps the old deadline",
+    (
+        "cashews",
+        "overwrite-expired-default",
+    ): "defect: a key that has expired and is not swept loses what overwrites it",
+    ("cashews", "overwrite-shorter"): "as ttl-1ms",
+    ("cashews", "wall-clock"): WALL,
+    ("cashews", "C2"): "as ttl-1ms",
+    ("cashews", "C3"): "as overwrite-live-default",
+    ("diskcache", "wall-clock"): WALL + ", which on a disk nothing else could be",
+    ("diskcache", "C2"): WALL,
+    ("diskcache", "C3"): WALL,
+    ("diskcache", "C4"): WALL,
+    ("diskcache", "C6"): WALL,
+    (
+        "theine",
+        "counters",
+    ): "defect: stats() raises ZeroDivisionError on a fresh cache, and changes the counters it reads",
+    ("theine", "swept"): "as counters",
+}
+
+
+def main() -> None:
+    """Check each and write the table."""
+    lines = [
+        "# What check finds in other people's caches",
+        "",
+        "Written by `nox -s check` (tests/zoo/libraries.py), each library checked unaided through its adapter in",
+        f"`cache_impls/adapters`, seed {SEED}. *By design* or *defect* is how we read the library's own documentation.",
+        "Manners (odd arguments, use after shutdown, expired entries in sizes) are left out. Each history replays with",
+        f"`cachegate check LIBRARY --seed {SEED} --only CHECK`, which also prints the id for `cachegate replay`.",
+        "",
+        "| library | version | breaks | shortest history, or what was seen | by design or defect |",
+        "|---|---|---|---|---|",
+    ]
+    histories: list[str] = []
+    for library in LIBRARIES:
+        print(f"checking {library}", file=sys.stderr, flush=True)
+        document = check(CheckRequest(spec=library, seed=SEED, budget_seconds=SECONDS, save=False), lambda _line: None)
+        lines += _rows(library, document)
+        histories += _histories(library, document)
+    path = Path(__file__).parent / "LIBRARIES.md"
+    path.write_text("\n".join([*lines, *histories]) + "\n", encoding="utf-8")
+    print(path.read_text(encoding="utf-8"))
+
+
+def _broken(document: CheckDocument) -> list[CheckedResult]:
+    return [result for result in document.checks if result.verdict is CheckVerdict.FAIL and result.kind == "law"]
+
+
+def _rows(library: str, document: CheckDocument) -> list[str]:
+    rows = [
+        f"| {library} | {version(library)} | {result.id} | {result.summary.replace('|', ' ')} | "
+        f"{READINGS.get((library, result.id), 'not read yet')} |"
+        for result in _broken(document)
+    ]
+    explored = f"kept all that was judged in {document.explored.schedules:,} schedules"
+    return rows or [f"| {library} | {version(library)} | nothing | {explored} | |"]
+
+
+def _histories(library: str, document: CheckDocument) -> list[str]:
+    lines = []
+    for result in _broken(document):
+        if result.evidence:
+            lines += ["", f"**{library} {result.id}**: {result.title}", "", "```text", *result.evidence, "```"]
+    return lines
+
+
+if __name__ == "__main__":
+    main()
