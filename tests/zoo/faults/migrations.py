@@ -23,7 +23,7 @@ class Migration(CacheMigrationManager):
 
 
 class CopyLosesDeadline(Migration):
-    """A copy from old to new gets the new side's default ttl instead of what remains (row 1, Resync)."""
+    """A copy gets the new side's default ttl instead of what remains, and its deadline is forgotten (row 1, Resync)."""
 
     async def _copy(self, key: str, value: Any, record: _Record | None) -> None:
         if record is None:
@@ -31,6 +31,7 @@ class CopyLosesDeadline(Migration):
         async with self._locked(key):
             if self._records.get(key) is record and self.stage_of(key) is Stage.LIVE:
                 await self._sides[Side.NEW].set(key, value)
+                del self._records[key]
                 self._unreadable[Side.NEW].discard(key)
                 self._count("copies")
 
