@@ -72,6 +72,10 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
         "only": only,
     }
     found = run(job, hash_seed, say)
+    if found.real is not None and found.bad is None:
+        why, knobs = found.real, found.knobs
+        found = run(job | {"real": True}, hash_seed, say)
+        found.real, found.knobs = why, knobs
     if found.bad is not None:
         raise UsageError(found.bad)
     checks = [*_rules(found, request), *_laws(found, request, hash_seed)]
@@ -88,7 +92,7 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
         arms=(_arm(spec, found),),
         promises=found.cache.get("promises", {}),
         explored=ExploredResult(
-            mode="simulated",
+            mode="simulated" if found.real is None else "real",
             schedules=found.schedules,
             operations=found.operations,
             profiles=tuple(found.shape.get("profiles", ())),
@@ -159,7 +163,8 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
         event = broken.get(checker.ID)
         fields: dict[str, Any] = {"id": checker.ID, "kind": "law", "title": checker.LAW}
         if event is not None:
-            identity = _save(event, request, hash_seed) if request.save else None
+            can_replay = request.save and found.real is None
+            identity = _save(event, request, hash_seed) if can_replay else None
             fields |= {
                 "verdict": CheckVerdict.FAIL,
                 "summary": event["message"],
@@ -188,8 +193,10 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
 def _knobs(found: Events, request: CheckRequest) -> CheckedResult:
     knobs, title = found.knobs, catalogue()["C12"].LAW
     command = None
-    if knobs is None:
-        verdict, summary = CheckVerdict.UNKNOWN, f"not judged: {found.real or 'the run ended before its end'}"
+    if found.real is not None:
+        verdict, summary = CheckVerdict.SKIPPED, f"it needs the simulation: {found.real}"
+    elif knobs is None:
+        verdict, summary = CheckVerdict.UNKNOWN, "not judged: the run ended before its end"
     elif not knobs["tried"]:
         verdict, summary = CheckVerdict.SKIPPED, "its factory has no numeric parameters"
     elif not knobs["steady"]:
@@ -250,6 +257,9 @@ def _warnings(found: Events) -> list[WarningResult]:
     if found.slept is not None:
         message = f"it blocks the event loop with time.sleep ({found.slept['times']} times)"
         warnings.append(WarningResult(message=message, remedy="await asyncio.sleep in its place"))
+    if found.real is not None:
+        message = f"{found.real}: it ran on a real event loop, so no time was made to pass and nothing was shrunk"
+        warnings.append(WarningResult(message=message, remedy="read a pass as of real concurrency alone"))
     if found.native:
         message = "its entries expire by a clock of its own, so no ttl was exercised"
         warnings.append(WarningResult(message=message, remedy="read loop.time() or time.monotonic()"))
@@ -264,7 +274,7 @@ def _arm(spec: Spec, found: Events) -> ArmResult:
         parameters=spec.parameters,
         capacities={},
         adapted=tuple(found.cache.get("adapted", ())),
-        ttl_exercised=not found.native,
+        ttl_exercised=not found.native and found.real is None,
     )
 
 

@@ -173,6 +173,23 @@ def test_a_cache_that_sleeps_in_the_loop_is_told() -> None:
     assert any("time.sleep" in warning.message for warning in document.warnings)
 
 
+@pytest.mark.slow
+def test_a_cache_that_needs_threads_runs_on_a_real_loop() -> None:
+    """Judged by real concurrency; what needs virtual time is skipped and said, and a fault is found all the same."""
+    fine = checked(f"{HOSTILE}:UsesThreads", schedules=40)
+    assert fine.verdict == "pass"
+    assert fine.explored.mode == "real"
+    results = {result.id: result for result in fine.checks}
+    assert {results[name].verdict for name in ("C2", "ttl-300s", "two-loops", "C12")} == {"skipped"}
+    assert any("real event loop" in warning.message for warning in fine.warnings)
+    stale = checked(f"{HOSTILE}:ThreadsAndStale", schedules=40)
+    assert stale.verdict == "fail"
+    found = next(result for result in stale.checks if result.id == "C1")
+    assert found.verdict == "fail"
+    assert found.evidence
+    assert found.replay is None
+
+
 def test_manners_are_advice_unless_strict() -> None:
     """The yardstick takes odd arguments: exit code 0, with --strict 1."""
     assert checked("yardstick", schedules=250).exit_code == 0

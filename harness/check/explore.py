@@ -10,16 +10,19 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from cache_impls.protocol import Capability
 from cache_impls.registry import Adapted, Spec
-from harness.check.checkers import CHECKERS, Finding, agreement
+from harness.check.checkers import CHECKERS, Finding, agreement, expiry
 from harness.check.checkers.validity import Tally
 from harness.check.clocks import inside
 from harness.check.watchdog import BlockedError, limited
 from harness.clock import WorkloadClock
-from harness.history import NO_TTL, History, Op
+from harness.history import NO_KEY, NO_TTL, History, Op
 from harness.simulate.play import Played, Player
 from harness.simulate.policies import POLICIES
+from harness.simulate.real import RealClock, RealPlayer
 from harness.simulate.schedule import OPERATIONS, Profile, Schedule, Shape, draw
 from harness.simulate.shrink import shrink
 from harness.simulate.tape import Tape
@@ -97,21 +100,25 @@ class Explorer:
         policies: tuple[str, ...] = POLICIES,
         has_ttl: bool = True,
         only: Collection[str] = (),
+        sample: Adapted | None = None,
     ) -> None:
-        sample = inside(clock, build)
+        self._real = isinstance(clock, RealClock)
+        sample = inside(clock, build) if sample is None else sample
         native: Any = sample.native
         self.stages: tuple[str, ...] = tuple(getattr(native, "stages", ()))
-        self.shape = _shape(sample, profiles, len(self.stages), has_ttl=has_ttl)
+        self.shape = _shape(sample, profiles, len(self.stages), has_ttl=has_ttl and not self._real, real=self._real)
         self.promises = sample.promises
         self.tally = Tally()
         self.skipped = {
             checker.ID: reason for checker in CHECKERS if (reason := _why_not(checker, sample, native)) is not None
         }
+        if not self.shape.ttl_share:
+            self.skipped.setdefault(expiry.ID, "no ttl was exercised")
         self._checkers = [
             checker for checker in CHECKERS if checker.ID not in self.skipped and (not only or checker.ID in only)
         ]
         self._tape = Tape(clock, default_ttl_ns)
-        self._player = Player(build, self._tape, self.stages)
+        self._player = (RealPlayer if self._real else Player)(build, self._tape, self.stages)
         self._policies = policies
         self._seed = seed
         self.broken: set[str] = set()
@@ -135,7 +142,11 @@ class Explorer:
                 self.broken.add(checker.ID)
                 shortest = min(findings, key=lambda finding: (played[finding.schedule].schedule.operations, finding))
                 after = first + min(finding.schedule for finding in findings) + 1
-                found.append(self.prove(checker, played[shortest.schedule].schedule, after))
+                proved = played[shortest.schedule]
+                if self._real:
+                    found.append(_as_it_was(shortest, proved, history, after))
+                else:
+                    found.append(self.prove(checker, proved.schedule, after))
         return found
 
     def schedule(self, number: int) -> Schedule:
@@ -180,6 +191,24 @@ class Explorer:
             raise BlockedScheduleError(schedule) from error
 
 
+def _as_it_was(finding: Finding, played: Played, history: History, after: int) -> Violation:
+    """A finding that cannot be played again: its history, cut down to the keys that it is about."""
+    about = set(history.key[list(finding.rows)].tolist()) | {NO_KEY}
+    chosen = (history.schedule == finding.schedule) & np.isin(history.key, list(about))
+    rows = np.flatnonzero(chosen)
+    return Violation(
+        check=finding.check,
+        message=finding.message,
+        schedule=played.schedule,
+        history=History(history.rows[rows], default_ttl_ns=history.default_ttl_ns),
+        rows=tuple(int(np.searchsorted(rows, row)) for row in finding.rows),
+        raised=played.raised,
+        oddities=played.oddities,
+        after=after,
+        original_operations=played.schedule.operations,
+    )
+
+
 def _why_not(checker: ModuleType, sample: Adapted, native: Any) -> str | None:
     """Why checker says nothing of this cache, or None."""
     missing = checker.NEEDS & ~sample.capabilities
@@ -191,7 +220,7 @@ def _why_not(checker: ModuleType, sample: Adapted, native: Any) -> str | None:
     return reason
 
 
-def _shape(sample: Adapted, profiles: tuple[Profile, ...], stages: int, *, has_ttl: bool) -> Shape:
+def _shape(sample: Adapted, profiles: tuple[Profile, ...], stages: int, *, has_ttl: bool, real: bool) -> Shape:
     can = sample.capabilities
     acts = [Op.GET, Op.SET]
     acts += [op for op, needs in _NEEDS.items() if needs in can]
@@ -203,6 +232,8 @@ def _shape(sample: Adapted, profiles: tuple[Profile, ...], stages: int, *, has_t
     if stages:
         acts.append(Op.MOVE)
     with_ttl = Capability.TTL in can and has_ttl
+    if real:
+        fitting = [profile for profile in fitting if profile not in (Profile.STALL, Profile.CLOCK)]
     return Shape(
         acts=tuple(map(int, acts)),
         # The sides of a migration have defaults of their own, so there each set names its ttl.

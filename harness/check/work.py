@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
-from cache_impls.registry import SpecError, parse
+from cache_impls.registry import Adapted, SpecError, parse
 from harness.check.checkers import CHECKERS
 from harness.check.checkers.parameters import without_effect
 from harness.check.clocks import find_clocks, inside
-from harness.check.explore import BlockedScheduleError, Builds, Explorer, Violation
+from harness.check.explore import BULK, BlockedScheduleError, Builds, Explorer, Violation
 from harness.check.knobs import turn_knobs
 from harness.check.rules import RULES, Broken
-from harness.check.rules.lab import keep
+from harness.check.rules.lab import BLOCKS, keep, keep_really
 from harness.check.rules.rule import NotApplicable
 from harness.check.spacetime import diagram, operation
 from harness.check.watchdog import BlockedError
 from harness.clock import WorkloadClock
+from harness.history import NO_TTL
 from harness.simulate.loop import NeedsRealLoopError
+from harness.simulate.real import RealClock
 from harness.simulate.schedule import Profile, Schedule
 
 Emit = Callable[..., None]
+_REAL_BULK = 20
+"""Schedules on a real loop, which take milliseconds, between two lines of progress."""
 
 
 class BlockedRuleError(Exception):
@@ -84,16 +90,49 @@ def _check(
         has_ttl=not clocks.native,
         only=only,
     )
+    _explore(job, explorer, emit, clocks.default_ttl_ns)
+
+
+def run_really(job: dict[str, Any], emit: Emit) -> None:
+    """As `run`, on a real event loop: rules that need no time to pass, and real concurrency."""
+    builds = Builds(parse(job["spec"]))
+    only = set(job["only"])
+
+    async def look() -> Adapted:
+        return builds(None)
+
+    try:
+        sample = asyncio.run(look())
+    except SpecError as error:
+        emit("bad", message=str(error))
+        return
+    emit("cache", adapted=sample.notes, promises=sample.promises._asdict(), capabilities=[])
+    for rule in RULES:
+        if only and rule.id not in only:
+            continue
+        why = rule.applies(sample.capabilities, sample.promises)
+        if why is None and (rule.timed or rule.simulated):
+            why = "it needs virtual time, and this cache runs on a real event loop"
+        verdict, summary = _tried(why, partial(keep_really, rule, builds, builds.with_parameters))
+        emit("rule", id=rule.id, verdict=verdict, summary=summary)
+    if only and not only & {"C13", *(checker.ID for checker in CHECKERS)}:
+        return
+    profiles = tuple(map(Profile, job["profiles"]))
+    explorer = Explorer(builds, RealClock(), seed=job["seed"], profiles=profiles, only=only, sample=sample)
+    _explore(job, explorer, emit, NO_TTL)
+
+
+def _explore(job: dict[str, Any], explorer: Explorer, emit: Emit, default_ttl_ns: int) -> None:
     if not explorer.shape.profiles:
-        emit(
-            "bad", message=f"{', '.join(job['profiles'])}: no such fault fits this cache; it has no parts, or no bound"
-        )
+        faults = ", ".join(job["profiles"])
+        emit("bad", message=f"{faults}: no such fault fits this cache; it has no parts, or no bound")
         return
     emit("shape", profiles=list(explorer.shape.profiles), skipped=explorer.skipped)
     began = perf_counter()
+    enough = set(job.get("enough", ()))
     while explorer.tally.schedules < job["schedules"] and perf_counter() - began < job["seconds"]:
-        for violation in explorer.bulk():
-            emit("violation", **_told(violation, explorer), default_ttl_ns=clocks.default_ttl_ns)
+        for violation in explorer.bulk(_REAL_BULK if job.get("real") else BULK):
+            emit("violation", **_told(violation, explorer), default_ttl_ns=default_ttl_ns)
         emit("progress", schedules=explorer.tally.schedules, operations=explorer.tally.operations)
         if enough & explorer.broken:
             break
@@ -108,23 +147,28 @@ def _conform(builds: Builds, clock: WorkloadClock, emit: Emit, only: set[str], *
         if only and rule.id not in only:
             continue
         why = rule.applies(sample.capabilities, sample.promises)
-        verdict, summary = "skipped", why or ""
         if why is None and native and rule.timed:
-            summary = "its clock is native: time cannot be made to pass"
-        elif why is None:
-            try:
-                keep(rule, builds, clock, builds.with_parameters)
-                verdict, summary = "pass", "kept"
-            except NotApplicable as error:
-                summary = str(error)
-            except Broken as error:
-                verdict, summary = "fail", str(error)
-                if isinstance(error.__cause__, BlockedError):
-                    emit("rule", id=rule.id, verdict=verdict, summary=summary)
-                    raise BlockedRuleError from error
+            why = "its clock is native: time cannot be made to pass"
+        verdict, summary = _tried(why, partial(keep, rule, builds, clock, builds.with_parameters))
+        if summary is BLOCKS:
+            emit("rule", id=rule.id, verdict=verdict, summary=summary)
+            raise BlockedRuleError
         failed += verdict == "fail"
         emit("rule", id=rule.id, verdict=verdict, summary=summary)
     return failed
+
+
+def _tried(why_not: str | None, attempt: Callable[[], None]) -> tuple[str, str]:
+    """Verdict and summary of a rule."""
+    if why_not is not None:
+        return "skipped", why_not
+    try:
+        attempt()
+    except NotApplicable as error:
+        return "skipped", str(error)
+    except Broken as error:
+        return "fail", BLOCKS if isinstance(error.__cause__, BlockedError) else str(error)
+    return "pass", "kept"
 
 
 def _turn(builds: Builds, clock: WorkloadClock, emit: Emit) -> None:

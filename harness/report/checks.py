@@ -147,9 +147,11 @@ def _footer(document: CheckDocument) -> list[str]:
     if declared:
         lines.append(f"it declares {declared}, and is judged by that")
     if explored.schedules:
+        how = f"; order of callbacks: {', '.join(explored.policies)}" if explored.mode == "simulated" else ""
+        clock = "in virtual time" if explored.mode == "simulated" else "in real time, on a real event loop"
         lines.append(
-            f"explored {explored.schedules:,} schedules, {explored.operations:,} operations, in virtual time: "
-            f"{', '.join(explored.profiles)}; order of callbacks: {', '.join(explored.policies)}"
+            f"explored {explored.schedules:,} schedules, {explored.operations:,} operations, {clock}: "
+            f"{', '.join(explored.profiles)}{how}"
         )
     lines.append(
         f"{document.elapsed_seconds:.1f} s, seed {document.seed}, Python {document.environment.python}; "

@@ -80,6 +80,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         """All tasks ever made here."""
         self.complaints: list[dict[str, Any]] = []
         """What was given to the exception handler."""
+        self.refused: str | None = None
+        """What was asked for that no simulation has."""
         self.ran = 0
         """Callbacks so far."""
         self._made = 0
@@ -211,7 +213,10 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         return self._closed
 
     def end(self) -> None:
-        """Cancel what still goes on, so that nothing is left to complain about, and close."""
+        """Cancel what still goes on, so that nothing is left to complain about, and close.
+
+        Raises NeedsRealLoopError if the cache asked for what no simulation has, whatever it made of the answer.
+        """
         with self.entered():
             for task in self.tasks:
                 if not task.done():
@@ -219,6 +224,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             self.run_ready()
             self.complaints.clear()
         self.close()
+        if self.refused is not None:
+            raise NeedsRealLoopError(self.refused)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -238,7 +245,12 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
     def run_in_executor(self, *_args: Any) -> NoReturn:  # type: ignore[override]  # it never answers
         """Refuse: a thread is not deterministic."""
-        raise NeedsRealLoopError("it runs work in a thread")
+        self.refuse("it runs work in a thread")
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise NeedsRealLoopError, and remember: a library may take it for a failed connection."""
+        self.refused = why
+        raise NeedsRealLoopError(why)
 
     async def shutdown_asyncgens(self) -> None:
         """Nothing to do: their hooks are not set."""
@@ -248,8 +260,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
 
 def _refuse(name: str) -> Callable[..., NoReturn]:
-    def refuse(_self: object, *_args: object, **_more: object) -> NoReturn:
-        raise NeedsRealLoopError(f"it calls the event loop's {name}()")
+    def refuse(self: SimulatedLoop, *_args: object, **_more: object) -> NoReturn:
+        self.refuse(f"it calls the event loop's {name}()")
 
     return refuse
 

@@ -64,7 +64,7 @@ class Player:
         trouble = Trouble(schedule.seed, schedule.trouble, errors=schedule.profile is Profile.ERRORS)
         with loop.entered():
             cache = self._build(schedule.room)
-            _Run(schedule, cache, tape, loop, trouble, self._stages).play()
+            Run(schedule, cache, tape, loop, trouble, self._stages).play()
         loop.end()
         tape.number += 1
         return Played(
@@ -74,7 +74,7 @@ class Player:
         )
 
 
-class _Run:
+class Run:
     """One schedule being played."""
 
     def __init__(
@@ -82,7 +82,7 @@ class _Run:
         schedule: Schedule,
         cache: Adapted,
         tape: Tape,
-        loop: SimulatedLoop,
+        loop: Any,
         trouble: Trouble,
         stages: tuple[str, ...],
     ) -> None:
@@ -120,16 +120,16 @@ class _Run:
         """Run works to their ends; if they never end, cancel what hangs and say so."""
         tasks = [self._loop.create_task(self._until_done(what, work)) for work in works]
         self._working = [None] * len(tasks)
-        if not self._patiently():
+        if not self._patiently(tasks):
             self._operator.hung = True
             for task in tasks:
                 task.cancel()
-            self._patiently()
+            self._patiently(tasks)
         for task in tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
-    def _patiently(self) -> bool:
+    def _patiently(self, _tasks: list[asyncio.Task[Any]]) -> bool:
         """Run until all work has ended; False if it never will."""
         loop, tape = self._loop, self._tape
         rows, since_ns = tape.length, tape.clock.now_ns
@@ -208,7 +208,10 @@ class _Run:
             for name, watched in _COUNTERS:
                 if type(value := stats.get(name)) is int:
                     watch(watched, value, NO_LIMIT)
-        watch(Watched.TIMERS, self._loop.timers_set(), keys + TIMERS_AND_SOME)
+        watch(Watched.TIMERS, self._timers_set(), keys + TIMERS_AND_SOME)
+
+    def _timers_set(self) -> int:
+        return int(self._loop.timers_set())
 
     def _look_for_leftovers(self) -> None:
         """After the shutdown: tasks that go on and timers that are set."""
@@ -216,7 +219,7 @@ class _Run:
         if any("no shutdown" in note for note in self._cache.notes):
             return
         self._tape.watch(Watched.TASKS, sum(not task.done() for task in self._loop.tasks), 0)
-        self._tape.watch(Watched.TIMERS, self._loop.timers_set(), 0)
+        self._tape.watch(Watched.TIMERS, self._timers_set(), 0)
 
     def _hear_background(self) -> None:
         """Errors of the cache's own tasks and callbacks that nobody has looked at."""

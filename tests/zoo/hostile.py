@@ -57,6 +57,15 @@ class UsesThreads(ImprovedAsyncCache):
         return await super().get(key)
 
 
+class ThreadsAndStale(UsesThreads):
+    """Works in a thread, and keeps the first value of a key."""
+
+    async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
+        """Only what is new."""
+        if await self.get(key) is None:
+            await super().set(key, value, ttl)
+
+
 def raises() -> NoReturn:
     """A factory that fails."""
     raise RuntimeError("no such luck")

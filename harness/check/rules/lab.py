@@ -14,17 +14,18 @@ from harness.simulate.loop import NeedsRealLoopError, SimulatedLoop
 
 Build = Callable[[int | None], Adapted]
 _STEPS = 50_000
-_BLOCKS = "it blocks the event loop: an operation never gave control back"
+_REAL_SECONDS = 30.0
+BLOCKS = "it blocks the event loop: an operation never gave control back"
 
 
 class Lab:
     """What a rule works with. Times are seconds."""
 
     def __init__(
-        self, build: Build, clock: WorkloadClock, loop: SimulatedLoop, rebuild: Callable[..., Adapted] | None
+        self, build: Build, clock: WorkloadClock, loop: SimulatedLoop | None, rebuild: Callable[..., Adapted] | None
     ) -> None:
         self.clock = clock
-        self.loop = loop
+        self._loop = loop
         self._build = build
         self._rebuild = rebuild
 
@@ -47,13 +48,20 @@ class Lab:
         return cache
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass, timers and tasks running."""
-        await asyncio.sleep(seconds)
+        """Let time pass, timers and tasks running. In real time it does not."""
+        await asyncio.sleep(0 if self._loop is None else seconds)
 
     async def settle(self) -> None:
         """Let everything run that is ready."""
         for _ in range(20):
             await asyncio.sleep(0)
+
+    @property
+    def loop(self) -> SimulatedLoop:
+        """The simulated loop, for rules that need it."""
+        if self._loop is None:
+            raise NotApplicable("a real event loop cannot be looked into")
+        return self._loop
 
     def sleeping_tasks(self) -> int:
         """Tasks of the cache that have not ended."""
@@ -80,12 +88,38 @@ def keep(rule: Rule, build: Build, clock: WorkloadClock, rebuild: Callable[..., 
             done = loop.run(working, steps=_STEPS)
             loop.end()
     except BlockedError as blocked:
-        raise Broken(_BLOCKS) from blocked
+        raise Broken(BLOCKS) from blocked
     if not done:
         raise Broken("an operation never returned")
+    _tell(outcome)
+
+
+def keep_really(rule: Rule, build: Build, rebuild: Callable[..., Adapted] | None = None) -> None:
+    """As `keep`, on a real event loop and in real time."""
+    outcome: list[BaseException] = []
+
+    async def body() -> None:
+        try:
+            async with asyncio.timeout(_REAL_SECONDS):
+                await rule.body(Lab(build, WorkloadClock(), None, rebuild))
+        except TimeoutError:
+            outcome.append(Broken("an operation never returned"))
+        except BaseException as error:  # raised again below, out of the loop
+            outcome.append(error)
+
+    try:
+        with limited(2 * _REAL_SECONDS), asyncio.Runner() as runner:
+            runner.run(body())
+    except BlockedError as blocked:
+        raise Broken(BLOCKS) from blocked
+    _tell(outcome)
+
+
+def _tell(outcome: list[BaseException]) -> None:
+    """Raise what a rule has raised; a cache's own error as Broken."""
     for error in outcome:
         if isinstance(error, BlockedError):
-            raise Broken(_BLOCKS) from error
+            raise Broken(BLOCKS) from error
         if isinstance(error, Broken | NotApplicable | NeedsRealLoopError) or not isinstance(error, Exception):
             raise error
         text = " ".join(str(error).split())

@@ -80,7 +80,7 @@ async def _shut(lab: Lab, times: int = 1) -> Adapted:
     return cache
 
 
-@rule("shutdown", Kind.LAW, "After the shutdown no task goes on and no timer is set.")
+@rule("shutdown", Kind.LAW, "After the shutdown no task goes on and no timer is set.", simulated=True)
 async def shutdown(lab: Lab) -> None:
     """After some sets with a ttl."""
     await _shut(lab)
@@ -120,7 +120,7 @@ async def handles(lab: Lab) -> None:
     expect(after <= before, f"{after - before} file handles stay open after the shutdown")
 
 
-@rule("two-loops", Kind.LAW, "A cache that was made once works on a second event loop.")
+@rule("two-loops", Kind.LAW, "A cache that was made once works on a second event loop.", simulated=True)
 async def two_loops(lab: Lab) -> None:
     """Used by two tasks at once on each loop, one loop after the other."""
     cache = await lab.cache()

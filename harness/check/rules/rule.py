@@ -39,6 +39,8 @@ class Rule(NamedTuple):
     needs: Capability = Capability(0)
     timed: bool = False
     """Whether time has to pass for it."""
+    simulated: bool = False
+    """Whether it needs the simulated loop, to look into it."""
     declared: str = ""
     """Promises, any of which, declared, takes the cache out of this rule."""
 
