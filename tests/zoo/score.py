@@ -86,9 +86,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=1, help="repeat with so many seeds")
     parser.add_argument("--only", action="append", help="one animal; may be repeated")
+    parser.add_argument("--faults", action="store_true", help="leave the decoys out")
     parser.add_argument("--schedules", type=int, default=10_000, help="of a decoy, all; of a fault, at most 60 s worth")
     arguments = parser.parse_args()
-    chosen = [animal for animal in (*FAULTS, *DECOYS) if not arguments.only or animal.name in arguments.only]
+    animals = FAULTS if arguments.faults else (*FAULTS, *DECOYS)
+    chosen = [animal for animal in animals if not arguments.only or animal.name in arguments.only]
     scored = []
     for animal in chosen:
         for seed in range(1, arguments.seeds + 1):
@@ -132,7 +134,8 @@ def _summary(scored: list[Scored]) -> int:
         print(f"shrunk to at most 8 operations: {short} of {len(shrunk)}; in the median {statistics.median(shrunk):g}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(found._asdict()) for found in scored]
-    (RESULTS / "score.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if not (set(names) - {found.animal for found in scored}):  # not of a part
+        (RESULTS / f"score-{len(scored)}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 1 if missed or alarms else 0
 
 
