@@ -55,6 +55,10 @@ class Op(enum.IntEnum):
     """The loop was blocked, for `ttl_ns`."""
     WALL = 12
     """The wall clock was set forward, by `ttl_ns`."""
+    SIDE_GET = 13
+    """A call that a migration made to one of its sides, for the client whose operation it was."""
+    SIDE_SET = 14
+    SIDE_DELETE = 15
 
 
 class Outcome(enum.IntEnum):
@@ -85,8 +89,11 @@ class Watched(enum.IntEnum):
 
 COLUMNS = (
     "schedule", "op", "key", "tag", "ttl_ns", "client", "start_ns", "end_ns", "start", "end", "outcome", "side",
+    "stage",
 )  # fmt: skip
 NO_LIMIT = -1
+NO_STAGE = -1
+"""Of an operation that is no migration's, or during which the stage changed."""
 
 
 @dataclass(frozen=True, eq=False)

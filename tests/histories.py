@@ -36,6 +36,7 @@ def op(
         "end_ns": end * SECOND,
         "outcome": Outcome.OK,
         "side": -1,
+        "stage": -1,
     }
     return row | more
 

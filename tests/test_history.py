@@ -19,7 +19,7 @@ def test_columns_and_units() -> None:
     assert len(found.of_schedule(1)) == 1
     with pytest.raises(AttributeError, match="no_such"):
         _ = found.no_such
-    with pytest.raises(ValueError, match="12 columns"):
+    with pytest.raises(ValueError, match="13 columns"):
         History(np.zeros((3, 4), dtype=np.int64))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cache_impls.protocol import Capability
 from cache_impls.registry import Adapted, Spec
-from harness.check.checkers import CHECKERS, Finding, agreement, expiry
+from harness.check.checkers import CHECKERS, Finding, agreement, expiry, stages
 from harness.check.checkers.validity import Tally
 from harness.check.clocks import inside
 from harness.check.watchdog import BlockedError, limited
@@ -214,7 +214,7 @@ def _why_not(checker: ModuleType, sample: Adapted, native: Any) -> str | None:
     missing = checker.NEEDS & ~sample.capabilities
     if missing:
         return f"the cache has no {', '.join(str(flag.name).lower() for flag in missing)}"
-    if checker is agreement and not hasattr(native, "peek"):
+    if checker in (agreement, stages) and not hasattr(native, "peek"):
         return "it has no sides"
     reason: str | None = checker.skip(sample.promises)
     return reason

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from harness.history import FOREIGN, MISS, NO_TTL, History, Op, Outcome
 from harness.simulate.tape import KEYS
 
@@ -26,7 +28,7 @@ class Event(NamedTuple):
 
 def diagram(history: History, clients: int, oddities: list[str], raised: list[str]) -> list[str]:
     """The lines. oddities and raised are what foreign answers and errors were, in the order of their ends."""
-    rows = list(range(len(history)))
+    rows = np.flatnonzero(~history.is_op(Op.SIDE_GET, Op.SIDE_SET, Op.SIDE_DELETE)).tolist()
     told = _Words(history, oddities, raised)
     columns = list(dict.fromkeys(sorted(int(history.client[row]) for row in rows)))
     events = sorted(
@@ -88,7 +90,7 @@ class _Words:
         if history.ttl_ns[row] != NO_TTL:
             arguments.append(f"ttl={history.ttl_ns[row] / 1e9:.9g} s")
         side = ("old ", "new ")[int(history.side[row])] if history.side[row] >= 0 else ""
-        return f"{side}{op.name.lower()}({', '.join(arguments)})"
+        return f"{side}{op.name.lower().removeprefix('side_')}({', '.join(arguments)})"
 
     def answer(self, row: int) -> str:
         history = self._history

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cache_impls.dialects import Adapted
-from harness.history import FOREIGN, MISS, NO_KEY, NO_TTL, Op, Outcome
+from harness.history import FOREIGN, MISS, NO_KEY, NO_STAGE, NO_TTL, Op, Outcome
 from harness.simulate.loop import NeedsRealLoopError
 from harness.simulate.schedule import NANOSECONDS_PER_TICK, TICKS_PER_SECOND, Step
 from harness.simulate.tape import KEYS, VALUES, Tape
-from harness.simulate.trouble import InjectedError, InjectedTimeoutError
+from harness.simulate.trouble import CLIENT, InjectedError, InjectedTimeoutError
 
 # Plain ints, because an enum costs ten times as much to compare, and this is a hot path.
 _GET, _SET, _DELETE, _CLEAR, _SIZE, _GET_OR_LOAD, _LOAD, _MOVE, _PEEK, *_ = map(int, Op)
@@ -24,6 +24,10 @@ _SIDES = ("old", "new")
 
 class LoadFailedError(RuntimeError):
     """The loader's own failure, ours."""
+
+
+class MoveRefusedError(Exception):
+    """A migration refused to move: it was no longer where we had seen it."""
 
 
 class Operator:
@@ -45,6 +49,10 @@ class Operator:
             self._tag = tag = self._tag + 1
             if step.ttl:
                 ttl_ns = step.ttl * NANOSECONDS_PER_TICK
+        stage = NO_STAGE
+        if self._stages:
+            CLIENT.set(client)
+            stage = self._stage(step)
         start_ns, start = tape.clock.now_ns, tape.count()
         try:
             if act == _GET:
@@ -71,14 +79,23 @@ class Operator:
             tape.failed(f"{Op(act).name.lower()}()", error)
         except (InjectedError, InjectedTimeoutError):
             outcome = _UNKNOWN
-        except LoadFailedError:
+        except (LoadFailedError, MoveRefusedError):
             outcome = _FAIL
         except Exception as error:  # the cache's own: recorded, and C0 is told
             outcome = _RAISED
             tape.failed(f"{Op(act).name.lower()}()", error)
         if outcome != _OK:
             key = _key(step)
-        tape.row(act, key, tag, ttl_ns, client, start_ns, start, outcome)
+        if stage != NO_STAGE and stage != self._stage(step):
+            stage = NO_STAGE
+        tape.row(act, key, tag, ttl_ns, client, start_ns, start, outcome, -1, stage)
+
+    def _stage(self, step: Step) -> int:
+        """The place of the stage that holds for the key now, for operations on one."""
+        if step.act not in (_GET, _SET, _DELETE):
+            return NO_STAGE
+        native: Any = self._cache.native
+        return self._stages.index(str(native.stage_of(KEYS[step.key])))
 
     async def peek(self, client: int, key: int) -> None:
         """What each side of a composite would answer, recorded."""
@@ -134,7 +151,10 @@ class Operator:
         """To a stage that is allowed from here: forward by one, or to any earlier one."""
         native: Any = self._cache.native
         here = self._stages.index(str(native.stage))
-        await native.set_stage(self._stages[min(place, here + 1)])
+        try:
+            await native.set_stage(self._stages[min(place, here + 1)])
+        except ValueError as error:
+            raise MoveRefusedError from error  # somebody else has moved meanwhile
 
 
 def _key(step: Step) -> int:

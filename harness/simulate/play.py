@@ -61,7 +61,7 @@ class Player:
         tape.clock.restart()
         tape.begin()
         loop = SimulatedLoop(tape.clock, chooser(schedule.policy, schedule.seed, schedule.choices, choices))  # type: ignore[abstract]  # what it lacks is set by name, and refuses
-        trouble = Trouble(schedule.seed, schedule.trouble, errors=schedule.profile is Profile.ERRORS)
+        trouble = Trouble(schedule.seed, schedule.trouble, tape, errors=schedule.profile is Profile.ERRORS)
         with loop.entered():
             cache = self._build(schedule.room)
             Run(schedule, cache, tape, loop, trouble, self._stages).play()

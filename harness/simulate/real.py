@@ -59,7 +59,7 @@ class RealPlayer:
         tape = self._tape
         tape.clock.restart()
         tape.begin()
-        trouble = Trouble(schedule.seed, schedule.trouble, errors=schedule.profile is Profile.ERRORS)
+        trouble = Trouble(schedule.seed, schedule.trouble, tape, errors=schedule.profile is Profile.ERRORS)
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
             cache = runner.run(self._made(schedule.room))

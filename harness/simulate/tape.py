@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.clock import WorkloadClock
-from harness.history import COLUMNS, FOREIGN, NO_TTL, History
+from harness.history import COLUMNS, FOREIGN, NO_STAGE, NO_TTL, History
 
 KEYS = ("a", "b", "c", "d", "e")
 _TAGS = 1_000
@@ -54,11 +54,25 @@ class Tape:
 
     def row(
         self, op: int, key: int, tag: int, ttl_ns: int, client: int, start_ns: int, start: int, outcome: int,
-        side: int = -1,
+        side: int = -1, stage: int = NO_STAGE,
     ) -> None:  # fmt: skip
         """An operation has ended now."""
         self._rows.extend(
-            (self.number, op, key, tag, ttl_ns, client, start_ns, self.clock.now_ns, start, self.count(), outcome, side)
+            (
+                self.number,
+                op,
+                key,
+                tag,
+                ttl_ns,
+                client,
+                start_ns,
+                self.clock.now_ns,
+                start,
+                self.count(),
+                outcome,
+                side,
+                stage,
+            )
         )
 
     def watch(self, what: int, value: int, limit: int) -> None:

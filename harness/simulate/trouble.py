@@ -10,11 +10,20 @@ import asyncio
 import copy
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from cache_impls.dialects import Adapted
+from harness.history import NO_KEY, NO_TTL, Op, Outcome
+from harness.simulate.tape import KEYS, Tape
+
+Operation = Callable[..., Awaitable[Any]]
 
 _OPERATIONS = ("get", "set", "delete", "clear")
+_RECORDED = {"get": Op.SIDE_GET, "set": Op.SIDE_SET, "delete": Op.SIDE_DELETE}
+_SIDES = {"old": 0, "new": 1}
+CLIENT: ContextVar[int] = ContextVar("client", default=NO_KEY)
+"""Whose operation is under way in this task."""
 SLOW_SECONDS = 0.5
 TIMEOUT_SECONDS = 5.0
 
@@ -34,8 +43,9 @@ class InjectedTimeoutError(TimeoutError):
 class Trouble:
     """Makes trouble around the parts of one cache, until `end`."""
 
-    def __init__(self, seed: int, given: Sequence[int] | None, *, errors: bool) -> None:
+    def __init__(self, seed: int, given: Sequence[int] | None, tape: Tape, *, errors: bool) -> None:
         self.taken: list[int] = []
+        self._tape = tape
         self.fired = 0
         """Failures and time-outs that were raised."""
         self._given = None if given is None else iter(given)
@@ -47,12 +57,31 @@ class Trouble:
         """From now on every call is an ordinary one."""
         self._on = False
 
-    def wrap(self, _name: str, part: Adapted) -> Adapted:
-        """The part with trouble around it."""
+    def wrap(self, name: str, part: Adapted) -> Adapted:
+        """The part with trouble around it; calls of a migration's sides are recorded."""
         troubled = copy.copy(part)
-        for name in _OPERATIONS:
-            setattr(troubled, name, self._around(getattr(part, name)))
+        for operation in _OPERATIONS:
+            call = self._around(getattr(part, operation))
+            if name in _SIDES and operation in _RECORDED:
+                call = self._recorded(call, _RECORDED[operation], _SIDES[name])
+            setattr(troubled, operation, call)
         return troubled
+
+    def _recorded(self, call: Operation, op: Op, side: int) -> Operation:
+        tape = self._tape
+
+        async def recorded(key: str, *more: Any) -> Any:
+            start_ns, start = tape.clock.now_ns, tape.count()
+            outcome = Outcome.UNKNOWN
+            try:
+                answer = await call(key, *more)
+                outcome = Outcome.OK
+            finally:
+                place = KEYS.index(key) if key in KEYS else NO_KEY
+                tape.row(op, place, 0, NO_TTL, CLIENT.get(), start_ns, start, outcome, side)
+            return answer
+
+        return recorded
 
     def _next(self) -> int:
         if not self._on:
@@ -61,7 +90,7 @@ class Trouble:
         self.taken.append(kind)
         return kind
 
-    def _around(self, operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _around(self, operation: Operation) -> Operation:
         async def call(*args: Any) -> Any:
             kind = self._next()
             if kind == PLAIN:

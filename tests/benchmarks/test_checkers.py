@@ -41,7 +41,7 @@ def long_history(operations: int = OPERATIONS) -> History:
     column["ttl_ns"][:] = np.where(ops == Op.SET, 3_600_000_000_000, NO_TTL)
     column["start"][:], column["end"][:] = order + 1, order + 2
     column["start_ns"][:], column["end_ns"][:] = order * 1000, order * 1000 + 500
-    column["side"][:] = -1
+    column["side"][:] = column["stage"][:] = -1
     return History(rows)
 
 

@@ -109,6 +109,7 @@ FAULTS: tuple[Animal, ...] = (
     _fault("migrations", "CopyAfterOverwrite", "C1 C6 C8 C9", "row 2", "sides"),
     _fault("migrations", "DeleteOnAnsweringSide", "C4 C8 C9", "row 4, Resync", "sides"),
     _fault("migrations", "RollbackKeepsOld", "C9 C1 C4 C8", "row 21", "sides"),
+    _fault("migrations", "CompleteWritesOld", "C9", "row 21, Resync", "sides"),
     _fault("migrations", "UnlockedWrites", "C8 C1 C9", "row 5", "sides"),
     _fault("migrations", "SideErrorSwallowed", "C8 C1 C4 C9", "row 3, Resync", "sides+cancel"),
     _fault("migrations", "PercentageNotWired", "C12 C9", "row 22", "sides"),

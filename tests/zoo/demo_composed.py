@@ -108,6 +108,12 @@ async def _(cache: Any, world: World) -> bool:
     return await cache.get("k") is not None
 
 
+@migrating("CompleteWritesOld", "?stage=complete")
+async def _(cache: Any, _world: World) -> bool:
+    await cache.set("k", "v", 10)
+    return await cache._sides[Side.OLD].get("k") is not None
+
+
 @migrating("CopyAfterOverwrite", "?stage=off")
 async def _(cache: Any, _world: World) -> bool:
     await on_old_alone(cache)

@@ -121,7 +121,8 @@ def _summary(scored: list[Scored]) -> int:
     shrunk = [found.operations for found in faults if found.operations is not None]
     print(
         f"\n{len(faults) - len(missed)} of {len(faults)} faults found, {len(missed)} missed; "
-        f"{len(alarms)} false alarms on {len(decoys)} decoys"
+        f"{len(alarms)} false alarms on {len(decoys)} decoys "
+        f"({min((found.schedules for found in decoys), default=0):,} schedules each)"
     )
     if by_schedules:
         print(

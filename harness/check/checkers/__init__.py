@@ -21,6 +21,7 @@ from harness.check.checkers import (
     register,
     resurrection,
     sessions,
+    stages,
     validity,
 )
 from harness.check.checkers.finding import Finding
@@ -35,6 +36,7 @@ CHECKERS: tuple[ModuleType, ...] = (
     sessions,
     loads,
     agreement,
+    stages,
     bounds,
     counters,
 )

@@ -19,6 +19,7 @@ from harness.check.checkers import (
     register,
     resurrection,
     sessions,
+    stages,
 )
 from harness.check.checkers.validity import Tally
 from harness.history import FOREIGN, MISS, NO_LIMIT, History, Op, Outcome, Watched
@@ -292,6 +293,54 @@ def test_c8_sides_that_differ() -> None:
     assert not breaks(agreement, history(old, new | {"tag": 1}))
     assert not breaks(agreement, history(old, new | {"tag": MISS}))
     assert not breaks(agreement, history(old, new | {"key": 1}))
+
+
+# C9
+
+CALLS = {"off": (0,), "dualwrite": (0, 1), "shadow": (0, 1), "live": (1, 0), "rampdown": (1, 0), "complete": (1,)}
+
+
+@pytest.mark.parametrize("kind", [Op.SET, Op.DELETE])
+@pytest.mark.parametrize("place", range(6))
+def test_c9_writes(kind: Op, place: int) -> None:
+    """Each stage's sides in its order; one more, one less and the other way round are wrong."""
+    of_side = Op.SIDE_SET if kind is Op.SET else Op.SIDE_DELETE
+    wanted = list(CALLS.values())[place]
+
+    def written(sides: tuple[int, ...]) -> History:
+        calls = [op(of_side, 2 + 2 * i, 3 + 2 * i, side=side) for i, side in enumerate(sides)]
+        return history(op(kind, 1, 20, tag=1, stage=place), *calls)
+
+    for sides in ((), (0,), (1,), (0, 1), (1, 0), (1, 1)):
+        assert breaks(stages, written(sides)) is (sides != wanted and bool(sides))
+    other_client = history(op(kind, 1, 20, tag=1, stage=place), op(of_side, 2, 3, side=0, client=1))
+    assert breaks(stages, other_client)
+    assert not breaks(stages, history(op(kind, 1, 20, tag=1), op(of_side, 2, 3, side=0)))
+
+
+@pytest.mark.parametrize(("place", "wanted"), [(0, [(0,)]), (2, [(0, 1)]), (3, [(1,), (1, 0)]), (5, [(1,)])])
+def test_c9_reads(place: int, wanted: list[tuple[int, ...]]) -> None:
+    """Live may fall back to the old side; nobody else may choose."""
+    for sides in ((0,), (1,), (0, 1), (1, 0)):
+        calls = [op(Op.SIDE_GET, 2 + 2 * i, 3 + 2 * i, side=side) for i, side in enumerate(sides)]
+        assert breaks(stages, history(op(Op.GET, 1, 20, stage=place), *calls)) is (sides not in wanted)
+
+
+def test_c9_while_it_moves() -> None:
+    """An operation that a move overlaps may start anew, on other sides; one after it may not."""
+    get, calls = op(Op.GET, 1, 20, stage=0), [op(Op.SIDE_GET, 2 + 2 * i, 3 + 2 * i, side=0) for i in range(2)]
+    assert breaks(stages, history(get, *calls))
+    assert not breaks(stages, history(get, *calls, op(Op.MOVE, 15, 30, client=1)))
+    assert breaks(stages, history(get, *calls, op(Op.MOVE, 21, 30, client=1)))
+
+
+def test_c9_copies() -> None:
+    """A read in live may copy to the new side; not to the old one, and not in another stage."""
+    reads = (op(Op.SIDE_GET, 2, 3, side=1), op(Op.SIDE_GET, 4, 5, side=0))
+    get = op(Op.GET, 1, 20, stage=3)
+    assert not breaks(stages, history(get, *reads, op(Op.SIDE_SET, 6, 7, side=1)))
+    assert breaks(stages, history(get, *reads, op(Op.SIDE_SET, 6, 7, side=0)))
+    assert breaks(stages, history(get | {"stage": 5}, reads[0], op(Op.SIDE_SET, 6, 7, side=1)))
 
 
 # C10, C11, C13

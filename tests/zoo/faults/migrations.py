@@ -68,6 +68,16 @@ class RollbackKeepsOld(Migration):
         return False
 
 
+class CompleteWritesOld(Migration):
+    """In `complete` the old side is still written: nobody sees it until the old cluster goes (row 21)."""
+
+    async def _write(self, key: str, operation: Callable[[Adapted], Awaitable[Any]]) -> dict[Side, Any]:
+        answers = await super()._write(key, operation)
+        if self.stage_of(key) is Stage.COMPLETE:
+            await operation(self._sides[Side.OLD])
+        return answers
+
+
 class UnlockedWrites(Migration):
     """Writes to one key take no lock, so two writers can leave the sides different for good (row 5)."""
 
