@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -19,16 +17,22 @@ class BlockedError(BaseException):
     """
 
 
-@contextmanager
-def limited(seconds: float = LIMIT_SECONDS) -> Iterator[None]:
-    """Raise BlockedError in the main thread if what is done takes longer."""
-    before = signal.signal(signal.SIGALRM, _interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again and again, should the first be swallowed
-    try:
-        yield
-    finally:
+class limited:  # noqa: N801  # reads as what it does: with limited(): ...
+    """Raise BlockedError in the main thread if what is done takes longer.
+
+    A class, because a generator costs as much again, and this stands around every schedule.
+    """
+
+    def __init__(self, seconds: float = LIMIT_SECONDS) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, self._seconds, 1.0)  # again and again, should the first be swallowed
+
+    def __exit__(self, *_error: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, self._before)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -49,7 +49,8 @@ class Trouble:
         self.fired = 0
         """Failures and time-outs that were raised."""
         self._given = None if given is None else iter(given)
-        self._pick = random.Random(seed ^ 0xFA17).random
+        self._seed = seed ^ 0xFA17
+        self._rng: random.Random | None = None  # made when it is first needed: most caches have no parts
         self._kinds = _ERRORS if errors else _QUIET
         self._on = True
 
@@ -86,7 +87,11 @@ class Trouble:
     def _next(self) -> int:
         if not self._on:
             return PLAIN
-        kind = self._kinds[int(self._pick() * len(self._kinds))] if self._given is None else next(self._given, PLAIN)
+        if self._given is not None:
+            kind = next(self._given, PLAIN)
+        else:
+            self._rng = self._rng or random.Random(self._seed)
+            kind = self._kinds[int(self._rng.random() * len(self._kinds))]
         self.taken.append(kind)
         return kind
 

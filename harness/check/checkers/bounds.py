@@ -35,13 +35,16 @@ def find(history: History, _promises: Promises) -> list[Finding]:
         Finding(ID, int(schedule), (), _WORDS[Watched(int(what))].format(value=value, limit=limit))
         for schedule, what, value, limit in over
     ]
-    for schedule, what, _, room in watched:
-        if what == Watched.ENTRIES:
-            sizes = np.flatnonzero(history.is_op(Op.SIZE) & (history.schedule == schedule))
-            for row in sizes[history.tag[sizes] > room]:
-                if history.outcome[row] == Outcome.OK and _quiet(history, int(row)):
-                    message = f"{{0}}, and there is room for {room}"
-                    found.append(Finding(ID, int(schedule), (int(row),), message))
+    limits = watched[watched[:, 1] == Watched.ENTRIES]
+    if not len(limits):
+        return found
+    room = np.full(max(int(history.schedule.max(initial=0)), int(limits[:, 0].max())) + 1, np.iinfo(np.int64).max)
+    room[limits[:, 0]] = limits[:, 3]
+    over_room = history.is_op(Op.SIZE) & (history.outcome == Outcome.OK) & (history.tag > room[history.schedule])
+    for row in np.flatnonzero(over_room).tolist():
+        if _quiet(history, row):
+            schedule = int(history.schedule[row])
+            found.append(Finding(ID, schedule, (row,), f"{{0}}, and there is room for {room[schedule]}"))
     return found
 
 
