@@ -255,11 +255,13 @@ class CacheMigrationManager:
     # Inside
 
     async def _read(self, side: Side, key: str) -> Any | None:
+        # Before and after: what was read while the key was marked stays old news when a write takes the mark away.
+        behind = key in self._unreadable[side]
         value = await self._sides[side].get(key)
         # A copy that took a while ends that much later on its side: the manager's own record says when.
         record = self._records.get(key)
         over = record is not None and record.deadline <= asyncio.get_running_loop().time()
-        return None if over or key in self._unreadable[side] else value
+        return None if behind or over or key in self._unreadable[side] else value
 
     async def _get_with_fallback(self, key: str) -> Any | None:
         record = self._records.get(key)

@@ -5,7 +5,7 @@ Runs in the check child, which has put the clocks under virtual time before the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -129,11 +129,14 @@ class Explorer:
 
         Raises BlockedScheduleError.
         """
+        return list(self.violations(schedules))
+
+    def violations(self, schedules: int = BULK) -> Iterator[Violation]:
+        """As `bulk`, each as soon as it is shrunk, which takes seconds."""
         first = self.tally.schedules
         played = [self._play(self.schedule(first + i)) for i in range(schedules)]
         history = self._tape.take()
         self.tally.add(history, schedules)
-        found = []
         for checker in self._checkers:
             if checker.ID in self.broken:
                 continue
@@ -144,10 +147,9 @@ class Explorer:
                 after = first + min(finding.schedule for finding in findings) + 1
                 proved = played[shortest.schedule]
                 if self._real:
-                    found.append(_as_it_was(shortest, proved, history, after))
+                    yield _as_it_was(shortest, proved, history, after)
                 else:
-                    found.append(self.prove(checker, proved.schedule, after))
-        return found
+                    yield self.prove(checker, proved.schedule, after)
 
     def schedule(self, number: int) -> Schedule:
         """The schedule of a number, the same in every run of this seed."""

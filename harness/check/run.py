@@ -18,8 +18,8 @@ Event = dict[str, Any]
 
 START_SECONDS = 60.0
 """For the import of a cache and its libraries."""
-SILENCE_SECONDS = 30.0
-"""The child says something after every bulk, and gives a blocked schedule up after five seconds."""
+SILENCE_SECONDS = 60.0
+"""The child says something after every bulk and every proof (ten seconds), and gives up what blocks after five."""
 
 
 @dataclass

@@ -132,7 +132,7 @@ def _explore(job: dict[str, Any], explorer: Explorer, emit: Emit, default_ttl_ns
     began = perf_counter()
     enough = set(job.get("enough", ()))
     while explorer.tally.schedules < job["schedules"] and perf_counter() - began < job["seconds"]:
-        for violation in explorer.bulk(_REAL_BULK if job.get("real") else BULK):
+        for violation in explorer.violations(_REAL_BULK if job.get("real") else BULK):
             emit("violation", **_told(violation, explorer), default_ttl_ns=default_ttl_ns)
         emit("progress", schedules=explorer.tally.schedules, operations=explorer.tally.operations)
         if enough & explorer.broken:

@@ -446,3 +446,32 @@ def test_a_side_without_counters_is_no_error(virtual_time: VirtualTime) -> None:
 
     manager = CacheMigrationManager(ImprovedAsyncCache(), YardstickCache(), environ={})
     assert manager.get_stats()["evictions"] == 0
+
+
+def test_a_read_from_a_side_that_was_behind_answers_no_old_news(virtual_time: VirtualTime) -> None:
+    """It began while the key was marked; a write that takes the mark away meanwhile makes it no newer."""
+
+    async def main() -> None:
+        pair = Pair("live")
+        await pair.manager.set("k", "old", 60.0)
+        pair.manager._unreadable[Side.OLD].add("k")  # as after a write that the old side refused
+        await ImprovedAsyncCache.delete(pair.new, "k")
+        plain = pair.manager._sides[Side.OLD].get
+        reached, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow(key: str) -> Any:
+            value = await plain(key)
+            reached.set()
+            await go_on.wait()
+            return value
+
+        pair.manager._sides[Side.OLD].get = slow
+        reading = asyncio.create_task(pair.manager.get("k"))
+        await reached.wait()
+        pair.manager._sides[Side.OLD].get = plain
+        await pair.manager.set("k", "new", 60.0)
+        go_on.set()
+        assert await reading in (None, "new")
+        await pair.manager.shutdown()
+
+    virtual_time.run(main())
