@@ -80,7 +80,9 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
         raise UsageError(found.bad)
     checks = [*_rules(found, request), *_laws(found, request, hash_seed)]
     if only:
-        checks = [result for result in checks if result.id in only]
+        # A law that was kept in a run that shows nothing is not kept: C13 speaks up whatever was asked for.
+        explored = any(identity in catalogue() for identity in only if identity != "C12")
+        checks = [result for result in checks if result.id in only or (explored and _says_unknown(result))]
     verdict, reason = _verdict(checks, found, request)
     return CheckDocument(
         verdict=verdict,
@@ -178,7 +180,8 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
             fields |= {"verdict": CheckVerdict.FAIL, "summary": _BLOCKS}
             if found.blocked and request.save:
                 event = {"check": "C0", "message": _BLOCKS, "evidence": (), "default_ttl_ns": NO_TTL} | found.blocked
-                fields["replay"] = f"cachegate replay {_save(event, request, hash_seed)}"
+                kept = _save(event, request, hash_seed)
+                fields["replay"] = f"cachegate replay {kept}" if kept else None
         elif found.died and checker.ID == "C0":
             fields |= {"verdict": CheckVerdict.FAIL, "summary": f"it ended the process: {found.died}"}
         elif found.problems is None:
@@ -243,6 +246,10 @@ def _verdict(checks: list[CheckedResult], found: Events, request: CheckRequest) 
     return CheckVerdict.PASS, f"{request.spec} keeps {_all(len(passed))}{explored}{aside}"
 
 
+def _says_unknown(result: CheckedResult) -> bool:
+    return result.id == "C13" and result.verdict is CheckVerdict.UNKNOWN
+
+
 def _strict(request: CheckRequest) -> bool:
     """Whether manners count: if asked for, and where checks are named one by one."""
     return request.strict or bool(request.only)
@@ -281,8 +288,8 @@ def _arm(spec: Spec, found: Events) -> ArmResult:
 # Small things
 
 
-def _save(event: dict[str, Any], request: CheckRequest, hash_seed: int) -> str:
-    """Keep a violation for `replay`; its id."""
+def _save(event: dict[str, Any], request: CheckRequest, hash_seed: int) -> str | None:
+    """Keep a violation for `replay`; its id, or None where nothing can be written."""
     told = json.dumps([request.spec, event["check"], event["schedule"]], sort_keys=True)
     identity = f"{event['check'].lower()}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     folder = RUNS / identity
@@ -301,9 +308,9 @@ def _save(event: dict[str, Any], request: CheckRequest, hash_seed: int) -> str:
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot keep the replay in {folder}: {error.strerror}; run where you may write") from error
-    store.write_text(folder / "replay.json", store.to_json(document))
+        store.write_text(folder / "replay.json", store.to_json(document))
+    except (OSError, UsageError):
+        return None
     return identity
 
 

@@ -39,6 +39,7 @@ def main() -> None:
         work.run_really(job, emit)
     else:
         work.run(job, clock, real_sleep, emit)
+    emit("end")
 
 
 if __name__ == "__main__":

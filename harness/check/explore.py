@@ -234,12 +234,13 @@ def _shape(sample: Adapted, profiles: tuple[Profile, ...], stages: int, *, has_t
     if stages:
         acts.append(Op.MOVE)
     with_ttl = Capability.TTL in can and has_ttl
+    inexact = sample.promises.ttl_jitter or sample.promises.stale_seconds
     if real:
         fitting = [profile for profile in fitting if profile not in (Profile.STALL, Profile.CLOCK)]
     return Shape(
         acts=tuple(map(int, acts)),
-        # The sides of a migration have defaults of their own, so there each set names its ttl.
-        ttl_share=(1.0 if stages else _TTL_SHARE) if with_ttl else 0.0,
+        # Where the default ttl is not known for sure (sides have their own, jitter) each set names its ttl.
+        ttl_share=(1.0 if stages or inexact else _TTL_SHARE) if with_ttl else 0.0,
         profiles=tuple(profile for profile in fitting if not profiles or profile in profiles),
         stages=stages,
     )

@@ -45,6 +45,8 @@ class Events:
     """Why it cannot be simulated."""
     blocked: Event | None = None
     """The schedule in which it did not give control back; empty if even the process was silent."""
+    ended: bool = False
+    """Whether the child came to the end of its work."""
     died: str | None = None
     """How the process ended, if not by itself."""
 
@@ -58,6 +60,8 @@ def run(job: dict[str, Any], hash_seed: int, say: Say) -> Events:
         code = _end(process)
         if code is None:
             found.blocked = {}
+        elif code == 0 and not found.ended:
+            found.died = "exit code 0"
         elif code != 0:
             complaints.seek(0)
             last = complaints.read().strip().rpartition("\n")[2]
@@ -78,6 +82,8 @@ def _take(event: Event, found: Events, say: Say) -> None:
         say(f"{found.schedules} schedules, {found.operations} operations{broken if found.violations else ''}")
     elif kind == "clock":
         found.native = event["native"]
+    elif kind == "end":
+        found.ended = True
     elif kind == "explored":
         found.problems = event["problems"]
     elif kind in ("bad", "real"):

@@ -13,7 +13,7 @@ from typing import Any
 from cache_impls.registry import Adapted, SpecError, parse
 from harness.check.checkers import CHECKERS
 from harness.check.checkers.parameters import without_effect
-from harness.check.clocks import find_clocks, inside
+from harness.check.clocks import Clocks, find_clocks, inside
 from harness.check.explore import BULK, BlockedScheduleError, Builds, Explorer, Violation
 from harness.check.knobs import turn_knobs
 from harness.check.rules import RULES, Broken
@@ -87,11 +87,17 @@ def _check(
         clock,
         seed=job["seed"],
         profiles=tuple(map(Profile, job["profiles"])),
-        default_ttl_ns=clocks.default_ttl_ns,
+        default_ttl_ns=_default_ttl_ns(clocks, builds, clock),
         has_ttl=not clocks.native,
         only=only,
     )
-    _explore(job, explorer, emit, clocks.default_ttl_ns)
+    _explore(job, explorer, emit, _default_ttl_ns(clocks, builds, clock))
+
+
+def _default_ttl_ns(clocks: Clocks, builds: Builds, clock: WorkloadClock) -> int:
+    """What was found; not of a cache whose ttls are declared to be inexact, where one try tells too little."""
+    promises = inside(clock, builds).promises
+    return NO_TTL if promises.ttl_jitter or promises.stale_seconds else clocks.default_ttl_ns
 
 
 def run_really(job: dict[str, Any], emit: Emit) -> None:

@@ -18,7 +18,7 @@ class _Console(Console):
 
 def console(stream: IO[str]) -> Console:
     """A console on stream, wide enough for a table."""
-    made = _Console(file=stream, highlight=False)
+    made = _Console(file=stream, highlight=False, emoji=False)
     if not made.is_terminal or made.width < _LEAST_WIDTH:
         made.width = max(made.width, _LEAST_WIDTH if made.is_terminal else 120)
     return made

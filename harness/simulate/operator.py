@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cache_impls.dialects import Adapted
-from harness.history import FOREIGN, MISS, NO_KEY, NO_STAGE, NO_TTL, Op, Outcome
+from harness.history import MISS, NO_KEY, NO_STAGE, NO_TTL, Op, Outcome
 from harness.simulate.loop import NeedsRealLoopError
 from harness.simulate.schedule import NANOSECONDS_PER_TICK, TICKS_PER_SECOND, Step
 from harness.simulate.tape import KEYS, VALUES, Tape
@@ -16,6 +16,8 @@ from harness.simulate.trouble import CLIENT, InjectedError, InjectedTimeoutError
 # Plain ints, because an enum costs ten times as much to compare, and this is a hot path.
 _GET, _SET, _DELETE, _CLEAR, _SIZE, _GET_OR_LOAD, _LOAD, _MOVE, _PEEK, *_ = map(int, Op)
 _OK, _FAIL, _UNKNOWN, _RAISED, _HUNG = map(int, Outcome)
+_MOST = 2**62
+"""Counts stay below: a history holds 64 bits."""
 _LOADER_FAILS_EVERY = 7
 _LOADER_SLOW_EVERY = 4
 _SLOW_SECONDS = 0.5
@@ -28,6 +30,10 @@ class LoadFailedError(RuntimeError):
 
 class MoveRefusedError(Exception):
     """A migration refused to move: it was no longer where we had seen it."""
+
+
+class OddSizeError(TypeError):
+    """A size that is no count: C0 tells."""
 
 
 class Operator:
@@ -117,10 +123,9 @@ class Operator:
             await cache.clear()
         elif act == _SIZE:
             size = await cache.size()
-            if type(size) is int:
+            if type(size) is int and 0 <= size < _MOST:
                 return size
-            self._tape.oddities.append(f"size() = {size!r}"[:80])
-            return FOREIGN
+            raise OddSizeError(f"size() answered {size!r}"[:80])
         elif act == _MOVE:
             await self._move(step.amount)
         return MISS
