@@ -41,6 +41,7 @@ class Adapted:
         "get_stats",
         "initialize",
         "interpose",
+        "load_takes_ttl",
         "native",
         "notes",
         "promises",
@@ -66,10 +67,8 @@ class Adapted:
         self.size: Operation = self._optional(("size", "__len__"), Capability.SIZE)
         self.get_stats: Callable[[], Mapping[str, Any]] = self._stats()
         self.shutdown: Operation = self._shutdown()
-        self.get_or_load: Operation | None = None
-        if callable(getattr(native, "get_or_load", None)):
-            self.capabilities |= Capability.LOAD
-            self.get_or_load = self._operation("get_or_load")
+        self.load_takes_ttl = False
+        self.get_or_load: Operation | None = self._get_or_load()
         self.promises: Promises = getattr(native, "promises", Promises())
         self.interpose: Callable[[Callable[[str, Adapted], Adapted]], None] | None = getattr(native, "interpose", None)
         """Of a cache made of caches: put what the function makes of each (name, cache) in its place."""
@@ -104,25 +103,43 @@ class Adapted:
         return _missing(type(self.native).__name__, names[0])
 
     def _set(self) -> Operation:
-        method = self._operation("set")
-        parameters = _parameters(self.native.set)  # type: ignore[attr-defined]  # __init__ checked that it is there
+        operation, takes_ttl = self._with_ttl("set")
+        if takes_ttl:
+            self.capabilities |= Capability.TTL
+        return operation
+
+    def _get_or_load(self) -> Operation | None:
+        method = getattr(self.native, "get_or_load", None)
+        if not callable(method):
+            return None
+        parameters = _parameters(method)
+        if parameters is not None and len(parameters) < 2 and all(p.kind is not p.VAR_POSITIONAL for p in parameters):
+            self._note("get_or_load() takes no key and loader, so it is left alone")
+            return None
+        self.capabilities |= Capability.LOAD
+        operation, self.load_takes_ttl = self._with_ttl("get_or_load")
+        return operation
+
+    def _with_ttl(self, name: str) -> tuple[Operation, bool]:
+        """An operation on a key and something else, with the ttl as its third; whether it takes one."""
+        method, native = self._operation(name), getattr(self.native, name)
+        parameters = _parameters(native)
         if parameters is None:
-            return method
+            return method, False
         third = parameters[2] if len(parameters) > 2 else None
         named = next((p for p in parameters[2:] if p.name in _TTL_NAMES), None)
         if named is None:
-            self._note("set() takes no ttl")
+            self._note(f"{name}() takes no ttl")
 
             async def without_ttl(key: str, value: Any, _ttl: float | None = None) -> Any:
                 return await method(key, value)
 
-            return without_ttl
-        self.capabilities |= Capability.TTL
+            return without_ttl, False
         if named.name != "ttl":
             self._note(f"ttl is its {named.name}")
         as_timedelta = "timedelta" in str(named.annotation)
         if named is third and named.kind is not named.KEYWORD_ONLY and not as_timedelta:
-            return method
+            return method, True
         in_its_terms: Callable[[float], Any] = float
         if as_timedelta:
             from datetime import timedelta  # here, because a trial process starts without it
@@ -135,13 +152,11 @@ class Adapted:
                 return await method(key, value)
             return await keyword(key, value, in_its_terms(ttl))
 
-        native_set, name = self.native.set, named.name  # type: ignore[attr-defined]  # as above
-
         async def keyword(key: str, value: Any, ttl: Any) -> Any:
-            answer = native_set(key, value, **{name: ttl})
+            answer = native(key, value, **{named.name: ttl})
             return await answer if inspect.isawaitable(answer) else answer
 
-        return by_name
+        return by_name, True
 
     def _stats(self) -> Callable[[], Mapping[str, Any]]:
         for name in _STATS_NAMES:

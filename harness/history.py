@@ -28,12 +28,14 @@ Flags = NDArray[np.bool_]
 MISS = 0
 FOREIGN = -1
 """Tag of an answer that no write of ours has ever carried."""
+UNSAID = -2
+"""Tag of a delete that did not say whether there was anything."""
 NO_TTL = -1
 NO_KEY = -1
 
 
 class Op(enum.IntEnum):
-    """What was asked. `tag` is what was written or read, for DELETE 1 or 0, for SIZE the answer."""
+    """What was asked. `tag` is what was written or read, for DELETE 1, 0 or `UNSAID`, for SIZE the answer."""
 
     GET = 0
     SET = 1

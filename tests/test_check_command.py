@@ -21,9 +21,10 @@ import harness
 from harness import cli
 from harness.check.checkers import catalogue
 from harness.check.rules import RULES
+from harness.check.verdicts import CheckRequest
 from harness.documents import CheckDocument, ReplayDocument
 from harness.errors import UsageError
-from harness.session_check import CheckRequest, check
+from harness.session_check import check
 
 BROKEN, HOSTILE = ZOO / "broken.py", ZOO / "hostile.py"
 SCHEMAS = Path(harness.__file__).parent / "schemas"

@@ -33,6 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.simulate": (*BASE, *PUBLIC_CACHES, "harness.simulate"),
     "harness.check.checkers": (*BASE, "cache_impls.protocol", "harness.check.checkers"),
     "harness.check": (*BASE, *PUBLIC_CACHES, "harness.check", "harness.simulate"),
+    "harness.check.replays": ("harness",),
     "harness.check.suite": ("harness",),
     "harness.stats": (*BASE, "harness.stats"),
     "harness.measure": (*BASE, *PUBLIC_CACHES, "harness.measure", "harness.stats", "scenarios", "harness"),

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -34,11 +35,15 @@ def main() -> None:
         events.flush()
 
     from harness.check import work  # after the clock is installed
+    from harness.simulate.tape import said
 
-    if job.get("real"):
-        work.run_really(job, emit)
-    else:
-        work.run(job, clock, real_sleep, emit)
+    try:
+        if job.get("real"):
+            work.run_really(job, emit)
+        else:
+            work.run(job, clock, real_sleep, emit)
+    except Exception as error:  # ours: the cache's own are caught where they are raised, and told as findings
+        emit("internal", message=said(error), where=traceback.format_exc())
     emit("end")
 
 

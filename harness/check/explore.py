@@ -25,7 +25,7 @@ from harness.simulate.policies import POLICIES
 from harness.simulate.real import RealClock, RealPlayer
 from harness.simulate.schedule import OPERATIONS, Profile, Schedule, Shape, draw
 from harness.simulate.shrink import shrink
-from harness.simulate.tape import Tape
+from harness.simulate.tape import Tape, said
 
 BULK = 250
 """Schedules that are judged together."""
@@ -57,6 +57,8 @@ class Violation(NamedTuple):
     after: int
     """Schedules played before it was seen."""
     original_operations: int
+    again: bool
+    """Whether it can be played again: not on a real loop, nor if the cache is not the same twice."""
 
 
 class Builds:
@@ -87,7 +89,10 @@ class Builds:
 
 
 class Explorer:
-    """Explores one spec. profiles are those asked for, or none for all that fit the cache."""
+    """Explores one spec. profiles are those asked for, or none for all that fit the cache.
+
+    alive is called now and then while a real loop turns.
+    """
 
     def __init__(
         self,
@@ -101,6 +106,7 @@ class Explorer:
         has_ttl: bool = True,
         only: Collection[str] = (),
         sample: Adapted | None = None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._real = isinstance(clock, RealClock)
         sample = inside(clock, build) if sample is None else sample
@@ -118,11 +124,17 @@ class Explorer:
             checker for checker in CHECKERS if checker.ID not in self.skipped and (not only or checker.ID in only)
         ]
         self._tape = Tape(clock, default_ttl_ns)
-        self._player = (RealPlayer if self._real else Player)(build, self._tape, self.stages)
+        self._player: Player | RealPlayer
+        if self._real:
+            self._player = RealPlayer(build, self._tape, self.stages, alive)
+        else:
+            self._player = Player(build, self._tape, self.stages)
         self._policies = policies
         self._seed = seed
         self.broken: set[str] = set()
         """Laws that were seen broken."""
+        self.crashed: dict[str, str] = {}
+        """Laws whose checker failed, and how: nothing is known of them."""
 
     def bulk(self, schedules: int = BULK) -> list[Violation]:
         """Play and judge some more schedules; the laws newly broken, each with its smallest schedule.
@@ -138,26 +150,28 @@ class Explorer:
         history = self._tape.take()
         self.tally.add(history, schedules)
         for checker in self._checkers:
-            if checker.ID in self.broken:
+            if checker.ID in self.broken or checker.ID in self.crashed:
                 continue
-            findings = checker.find(history, self.promises)
+            try:
+                findings = checker.find(history, self.promises)
+            except Exception as error:  # told as UNKNOWN: a crashed checker has judged nothing
+                self.crashed[checker.ID] = said(error)
+                continue
             if findings:
                 self.broken.add(checker.ID)
                 shortest = min(findings, key=lambda finding: (played[finding.schedule].schedule.operations, finding))
                 after = first + min(finding.schedule for finding in findings) + 1
                 proved = played[shortest.schedule]
-                if self._real:
-                    yield _as_it_was(shortest, proved, history, after)
-                else:
-                    yield self.prove(checker, proved.schedule, after)
+                found = None if self._real else self.prove(checker, proved.schedule, after)
+                yield found or _as_it_was(shortest, proved, history, after)
 
     def schedule(self, number: int) -> Schedule:
         """The schedule of a number, the same in every run of this seed."""
         operations = _LONG if number % _LONG_EVERY == _LONG_EVERY - 1 else OPERATIONS
         return draw((self._seed << 40) + number, self.shape, self._policies, operations)
 
-    def prove(self, checker: ModuleType, schedule: Schedule, after: int) -> Violation:
-        """The smallest schedule that still breaks checker's law."""
+    def prove(self, checker: ModuleType, schedule: Schedule, after: int) -> Violation | None:
+        """The smallest schedule that still breaks checker's law; None if the cache is not the same twice."""
 
         def fails(candidate: Schedule) -> Schedule | None:
             again, findings, _ = self.replay(checker, candidate)
@@ -166,7 +180,7 @@ class Explorer:
         smallest = shrink(schedule, fails)
         again, findings, history = self.replay(checker, smallest)
         if not findings:
-            raise RuntimeError(f"{checker.ID} was seen once and not again: the simulation is not deterministic")
+            return None
         return Violation(
             check=checker.ID,
             message=findings[0].message,
@@ -177,6 +191,7 @@ class Explorer:
             oddities=again.oddities,
             after=after,
             original_operations=schedule.operations,
+            again=True,
         )
 
     def replay(self, checker: ModuleType, schedule: Schedule) -> tuple[Played, list[Finding], History]:
@@ -208,6 +223,7 @@ def _as_it_was(finding: Finding, played: Played, history: History, after: int) -
         oddities=played.oddities,
         after=after,
         original_operations=played.schedule.operations,
+        again=False,
     )
 
 

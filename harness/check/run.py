@@ -34,6 +34,10 @@ class Events:
     operations: int = 0
     problems: list[str] | None = None
     """What C13 found; None if exploration did not come to its end."""
+    crashed: Event = field(default_factory=dict)
+    """Checkers that failed, and how."""
+    internal: Event | None = None
+    """A failure of ours."""
     knobs: Event | None = None
     """What C12 found."""
     native: bool = False
@@ -85,7 +89,9 @@ def _take(event: Event, found: Events, say: Say) -> None:
     elif kind == "end":
         found.ended = True
     elif kind == "explored":
-        found.problems = event["problems"]
+        found.problems, found.crashed = event["problems"], event["crashed"]
+    elif kind == "alive":
+        say(f"{found.schedules} schedules, {found.operations} operations; on a real event loop")
     elif kind in ("bad", "real"):
         setattr(found, kind, event["message"])
     else:

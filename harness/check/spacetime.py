@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.history import FOREIGN, MISS, NO_TTL, History, Op, Outcome
+from harness.history import FOREIGN, MISS, NO_TTL, UNSAID, History, Op, Outcome
 from harness.simulate.tape import KEYS
 
 _AUDIT = "audit"
@@ -104,7 +104,7 @@ class _Words:
         if op in (Op.GET, Op.GET_OR_LOAD, Op.PEEK):
             return "None" if tag == MISS else (self._odd[row] if tag == FOREIGN else self._value(row))
         if op is Op.DELETE:
-            return str(bool(tag))
+            return "None" if tag == UNSAID else str(bool(tag))
         return self._odd.get(row, str(tag)) if op is Op.SIZE else "ok"
 
     def _value(self, row: int) -> str:

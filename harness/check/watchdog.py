@@ -28,11 +28,21 @@ class limited:  # noqa: N801  # reads as what it does: with limited(): ...
 
     def __enter__(self) -> None:
         self._before = signal.signal(signal.SIGALRM, _interrupt)
-        signal.setitimer(signal.ITIMER_REAL, self._seconds, 1.0)  # again and again, should the first be swallowed
+        _arm(self._seconds)
 
     def __exit__(self, *_error: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._before)
+
+
+def alive() -> None:
+    """Give what is under way its time anew: a real loop that turns is slow, not blocked."""
+    if signal.getitimer(signal.ITIMER_REAL)[0]:
+        _arm(LIMIT_SECONDS)
+
+
+def _arm(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again and again, should the first be swallowed
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from cache_impls.registry import Adapted, SpecError, parse
+from harness.check import watchdog
 from harness.check.checkers import CHECKERS
 from harness.check.checkers.parameters import without_effect
 from harness.check.clocks import Clocks, find_clocks, inside
@@ -29,7 +30,8 @@ from harness.simulate.schedule import Profile, Schedule
 
 Emit = Callable[..., None]
 _REAL_BULK = 20
-"""Schedules on a real loop, which take milliseconds, between two lines of progress."""
+"""Schedules on a real loop, at most, between two lines of progress; `_REAL_SECONDS` of them if they are slow."""
+_REAL_SECONDS = 2.0
 
 
 class BlockedRuleError(Exception):
@@ -102,6 +104,13 @@ def _default_ttl_ns(clocks: Clocks, builds: Builds, clock: WorkloadClock) -> int
 
 def run_really(job: dict[str, Any], emit: Emit) -> None:
     """As `run`, on a real event loop: rules that need no time to pass, and real concurrency."""
+    try:
+        _run_really(job, emit)
+    except (BlockedRuleError, BlockedScheduleError):
+        emit("blocked")  # no schedule with it: on a real loop none can be played again
+
+
+def _run_really(job: dict[str, Any], emit: Emit) -> None:
     builds = Builds(parse(job["spec"]))
     only = set(job["only"])
 
@@ -122,10 +131,17 @@ def run_really(job: dict[str, Any], emit: Emit) -> None:
             why = "it needs virtual time, and this cache runs on a real event loop"
         verdict, summary = _tried(why, partial(keep_really, rule, builds, builds.with_parameters))
         emit("rule", id=rule.id, verdict=verdict, summary=summary)
+        if summary is BLOCKS:
+            raise BlockedRuleError
     if only and not only & {"C13", *(checker.ID for checker in CHECKERS)}:
         return
+
+    def alive() -> None:
+        watchdog.alive()
+        emit("alive")
+
     profiles = tuple(map(Profile, job["profiles"]))
-    explorer = Explorer(builds, RealClock(), seed=job["seed"], profiles=profiles, only=only, sample=sample)
+    explorer = Explorer(builds, RealClock(), seed=job["seed"], profiles=profiles, only=only, sample=sample, alive=alive)
     _explore(job, explorer, emit, NO_TTL)
 
 
@@ -136,14 +152,16 @@ def _explore(job: dict[str, Any], explorer: Explorer, emit: Emit, default_ttl_ns
         return
     emit("shape", profiles=list(explorer.shape.profiles), skipped=explorer.skipped)
     began = perf_counter()
-    enough = set(job.get("enough", ()))
-    while explorer.tally.schedules < job["schedules"] and perf_counter() - began < job["seconds"]:
-        for violation in explorer.violations(_REAL_BULK if job.get("real") else BULK):
+    enough, bulk = set(job.get("enough", ())), 1 if job.get("real") else BULK
+    while explorer.tally.schedules < job["schedules"] and (spent := perf_counter() - began) < job["seconds"]:
+        if job.get("real") and explorer.tally.schedules:
+            bulk = max(1, min(_REAL_BULK, int(_REAL_SECONDS * explorer.tally.schedules / spent)))
+        for violation in explorer.violations(bulk):
             emit("violation", **_told(violation, explorer), default_ttl_ns=default_ttl_ns)
         emit("progress", schedules=explorer.tally.schedules, operations=explorer.tally.operations)
         if enough & explorer.broken:
             break
-    emit("explored", problems=explorer.tally.problems())
+    emit("explored", problems=explorer.tally.problems(), crashed=explorer.crashed)
 
 
 def _conform(builds: Builds, clock: WorkloadClock, emit: Emit, only: set[str], *, native: bool) -> int:
@@ -215,6 +233,7 @@ def _told(violation: Violation, explorer: Explorer) -> dict[str, Any]:
         "operations": violation.schedule.operations,
         "original_operations": violation.original_operations,
         "schedules": explorer.tally.schedules,
+        "again": violation.again,
     }
 
 

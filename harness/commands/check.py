@@ -42,9 +42,9 @@ def check(
     markdown: Markdown = None,
 ) -> None:
     """Find what is wrong with a cache, and prove it with the shortest history."""
+    from harness.check.verdicts import CheckRequest
     from harness.report import checks
     from harness.report.progress import Progress
-    from harness.session_check import CheckRequest
     from harness.session_check import check as run
 
     if list_:

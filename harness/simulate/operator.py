@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cache_impls.dialects import Adapted
-from harness.history import MISS, NO_KEY, NO_STAGE, NO_TTL, Op, Outcome
+from harness.history import MISS, NO_KEY, NO_STAGE, NO_TTL, UNSAID, Op, Outcome
 from harness.simulate.loop import NeedsRealLoopError
 from harness.simulate.schedule import NANOSECONDS_PER_TICK, TICKS_PER_SECOND, Step
 from harness.simulate.tape import KEYS, VALUES, Tape
@@ -34,6 +34,30 @@ class MoveRefusedError(Exception):
 
 class OddSizeError(TypeError):
     """A size that is no count: C0 tells."""
+
+
+_OURS = (LoadFailedError, MoveRefusedError, InjectedError, InjectedTimeoutError)
+_SLIPS = (LookupError, AttributeError, TypeError, NameError, AssertionError, asyncio.InvalidStateError)
+"""What Python itself raises: in a handler of our failure it is the handler's own fault."""
+
+
+def made_by_us(error: BaseException) -> BaseException | None:
+    """Our failure that a cache passes on, as it is, in its own words (`raise X from error`) or in a group."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or one in seen:
+            continue
+        if isinstance(one, _OURS):
+            return one
+        seen.append(one)
+        waiting.append(one.__cause__)
+        if not isinstance(one, _SLIPS):
+            waiting.append(one.__context__)
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return None
 
 
 class Operator:
@@ -68,7 +92,8 @@ class Operator:
             elif act == _SET:
                 await cache.set(KEYS[key], VALUES[key][tag], step.ttl / TICKS_PER_SECOND if step.ttl else None)
             elif act == _DELETE:
-                tag = int(bool(await cache.delete(KEYS[key])))
+                answer = await cache.delete(KEYS[key])
+                tag = UNSAID if answer is None else int(bool(answer))
             else:
                 tag = await self._rare(client, step)
                 if act != _GET_OR_LOAD:
@@ -83,13 +108,13 @@ class Operator:
                 raise
             outcome = _RAISED  # nobody has cancelled this one
             tape.failed(f"{Op(act).name.lower()}()", error)
-        except (InjectedError, InjectedTimeoutError):
-            outcome = _UNKNOWN
-        except (LoadFailedError, MoveRefusedError):
-            outcome = _FAIL
-        except Exception as error:  # the cache's own: recorded, and C0 is told
-            outcome = _RAISED
-            tape.failed(f"{Op(act).name.lower()}()", error)
+        except Exception as error:  # ours, perhaps in the cache's words; else its own: recorded, and C0 is told
+            ours = made_by_us(error)
+            if ours is None:
+                outcome = _RAISED
+                tape.failed(f"{Op(act).name.lower()}()", error)
+            else:
+                outcome = _UNKNOWN if isinstance(ours, InjectedError | InjectedTimeoutError) else _FAIL
         if outcome != _OK:
             key = _key(step)
         if stage != NO_STAGE and stage != self._stage(step):
@@ -132,9 +157,10 @@ class Operator:
 
     def _loader(self, client: int, step: Step) -> Callable[[], Awaitable[str]]:
         """The slow truth behind the cache: it suspends, and fails now and then."""
-        key, ttl_ns, tape = step.key, step.ttl * NANOSECONDS_PER_TICK if step.ttl else NO_TTL, self._tape
+        key, tape = step.key, self._tape
+        ttl_ns = step.ttl * NANOSECONDS_PER_TICK if step.ttl and self._cache.load_takes_ttl else NO_TTL
 
-        async def load() -> str:
+        async def load(*_key: str) -> str:
             start_ns, start = tape.clock.now_ns, tape.count()
             self._tag = tag = self._tag + 1
             outcome = _FAIL

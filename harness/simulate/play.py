@@ -15,7 +15,7 @@ from cache_impls.dialects import Adapted
 from cache_impls.protocol import Capability
 from harness.history import NO_KEY, NO_LIMIT, NO_TTL, Op, Outcome, Watched
 from harness.simulate.loop import NeedsRealLoopError, SimulatedLoop
-from harness.simulate.operator import Operator
+from harness.simulate.operator import Operator, made_by_us
 from harness.simulate.policies import chooser
 from harness.simulate.schedule import NANOSECONDS_PER_TICK, STALL, TICKS_PER_SECOND, WALL, Profile, Schedule, Step
 from harness.simulate.tape import Tape
@@ -28,7 +28,7 @@ PATIENCE_NS = 700_000_000_000
 _GLANCE = 500
 """Callbacks between two looks at whether anything happens."""
 TIMERS_AND_SOME = 4
-"""Timers beyond one a key that a quiet cache may have: sweeps and the like."""
+"""Timers beyond one a key and those of a fresh cache that a quiet one may have."""
 
 _COUNTERS = (("hits", Watched.HITS), ("misses", Watched.MISSES), ("sets", Watched.SETS), ("deletes", Watched.DELETES))
 
@@ -95,6 +95,8 @@ class Run:
         self._working: list[object] = []
         """One for each piece of work that has not ended."""
         self._cancelled = 0
+        self._usual_timers = 0
+        """Of a fresh cache: its sweepers, before anybody has used it."""
 
     def play(self) -> None:
         """Clients, audit, shutdown."""
@@ -105,6 +107,7 @@ class Run:
             cache.interpose(trouble.wrap)
         if cache.initialize is not None:
             self._run("initialize()", [cache.initialize()])
+        self._usual_timers = self._timers_and_tasks()
         clients = self._schedule.clients
         self._run("a client", [self._client(number, steps) for number, steps in enumerate(clients)])
         trouble.end()
@@ -208,10 +211,14 @@ class Run:
             for name, watched in _COUNTERS:
                 if type(value := stats.get(name)) is int:
                     watch(watched, value, NO_LIMIT)
-        watch(Watched.TIMERS, self._timers_set(), keys + TIMERS_AND_SOME)
+        watch(Watched.TIMERS, self._timers_set(), self._usual_timers + keys + TIMERS_AND_SOME)
 
     def _timers_set(self) -> int:
         return int(self._loop.timers_set())
+
+    def _timers_and_tasks(self) -> int:
+        """Timers that it has, and those that its tasks may be about to set."""
+        return self._timers_set() + sum(not task.done() for task in self._loop.tasks)
 
     def _look_for_leftovers(self) -> None:
         """After the shutdown: tasks that go on and timers that are set."""
@@ -229,7 +236,7 @@ class Run:
         for error in errors:
             if isinstance(error, NeedsRealLoopError):
                 raise error
-            if error is not None:
+            if error is not None and made_by_us(error) is None:
                 tape.failed("its background work", error)
                 now_ns, start = tape.clock.now_ns, tape.count()
                 tape.row(Op.BACKGROUND, NO_KEY, 0, NO_TTL, NO_KEY, now_ns, start, Outcome.RAISED)

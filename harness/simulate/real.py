@@ -7,7 +7,8 @@ pauses are left out, and what is found is shown as it happened, not shrunk.
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter_ns
+from collections.abc import Callable
+from time import perf_counter, perf_counter_ns
 from typing import Any
 
 from harness.clock import WorkloadClock
@@ -18,7 +19,8 @@ from harness.simulate.tape import Tape
 from harness.simulate.trouble import Trouble
 
 HUNG_SECONDS = 10.0
-"""Real seconds without an end, after which what is under way counts as hung."""
+"""Real seconds in which no operation ends, after which what is under way counts as hung."""
+_GLANCE_SECONDS = 1.0
 
 
 class RealClock(WorkloadClock):
@@ -45,12 +47,13 @@ class RealClock(WorkloadClock):
 
 
 class RealPlayer:
-    """Plays schedules on caches that build makes, each on a fresh event loop."""
+    """Plays schedules on caches that build makes, each on a fresh event loop; alive is called while that turns."""
 
-    def __init__(self, build: Build, tape: Tape, stages: tuple[str, ...] = ()) -> None:
+    def __init__(self, build: Build, tape: Tape, stages: tuple[str, ...], alive: Callable[[], None]) -> None:
         self._build = build
         self._tape = tape
         self._stages = stages
+        self._alive = alive
 
     def play(self, schedule: Schedule) -> Played:
         """Play one, without its pauses."""
@@ -63,7 +66,7 @@ class RealPlayer:
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
             cache = runner.run(self._made(schedule.room))
-            _RealRun(schedule, cache, tape, loop, trouble, self._stages).play()
+            _RealRun(self._alive, schedule, cache, tape, loop, trouble, self._stages).play()
         tape.number += 1
         return Played(schedule=schedule, raised=tape.raised, oddities=tape.oddities)
 
@@ -74,12 +77,26 @@ class RealPlayer:
 class _RealRun(Run):
     """One schedule on a real loop."""
 
+    def __init__(self, alive: Callable[[], None], *more: Any) -> None:
+        super().__init__(*more)
+        self._alive = alive
+
     def _patiently(self, tasks: list[asyncio.Task[Any]]) -> bool:
-        done, left = self._loop.run_until_complete(asyncio.wait(tasks, timeout=HUNG_SECONDS))
-        return bool(done) and not left
+        left, rows, since = set(tasks), self._tape.length, perf_counter()
+        while left:
+            _, left = self._loop.run_until_complete(asyncio.wait(left, timeout=_GLANCE_SECONDS))
+            self._alive()
+            if self._tape.length > rows:
+                rows, since = self._tape.length, perf_counter()
+            elif perf_counter() - since > HUNG_SECONDS:
+                return False
+        return True
 
     def _timers_set(self) -> int:
         return 0  # a real loop does not tell
+
+    def _timers_and_tasks(self) -> int:
+        return 0
 
     def _look_for_leftovers(self) -> None:
         self._loop.run_until_complete(asyncio.sleep(0))

@@ -13,6 +13,8 @@ from harness.history import COLUMNS, FOREIGN, NO_STAGE, NO_TTL, History
 
 KEYS = ("a", "b", "c", "d", "e")
 _TAGS = 1_000
+_MOST = 2**62
+"""Beyond any count: a history holds 64 bits."""
 VALUES = [[f"{key}#{tag}" for tag in range(_TAGS)] for key in KEYS]
 """By key and tag: what is written."""
 _TAG_OF = {value: tag for values in VALUES for tag, value in enumerate(values)}
@@ -77,7 +79,7 @@ class Tape:
 
     def watch(self, what: int, value: int, limit: int) -> None:
         """Something was observed that may be no more than limit."""
-        self._observations.extend((self.number, what, value, limit))
+        self._observations.extend((self.number, what, max(-_MOST, min(value, _MOST)), limit))
 
     def tag_of(self, answer: Any) -> int:
         """The tag that a value carries."""

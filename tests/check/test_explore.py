@@ -10,7 +10,7 @@ from conftest import VirtualTime
 
 from cache_impls.registry import parse
 from harness.check import watchdog
-from harness.check.checkers import CHECKERS
+from harness.check.checkers import CHECKERS, expiry
 from harness.check.explore import BlockedScheduleError, Builds, Explorer
 from harness.check.spacetime import diagram
 from harness.history import NO_TTL
@@ -63,7 +63,21 @@ def test_finds_and_shrinks(explore: Explore, spec: str) -> None:
         assert diagram(history, len(violation.schedule.clients), played.oddities, played.raised)
 
 
-@pytest.mark.parametrize("spec", ["improved", "improved?num_shards=1", "tests/zoo/plain.py:PlainCache"])
+UNUSUAL = [
+    f"tests/zoo/unusual.py:{name}"
+    for name in (
+        "ManySweepersCache",
+        "WrappingLoaderCache",
+        "UnheardLoadCache",
+        "QuietDeleteCache",
+        "KeywordLoadCache",
+        "LoadWithoutTtlCache",
+        "UnseededEvictionCache",
+    )
+]
+
+
+@pytest.mark.parametrize("spec", ["improved", "improved?num_shards=1", "tests/zoo/plain.py:PlainCache", *UNUSUAL])
 def test_accuses_nobody_without_a_fault(explore: Explore, spec: str) -> None:
     """A thousand schedules of each, in which all kinds of trouble happen."""
     explorer = explore(spec)
@@ -102,3 +116,27 @@ def test_one_that_blocks_is_interrupted(explore: Explore, monkeypatch: pytest.Mo
     with pytest.raises(BlockedScheduleError) as caught:
         explorer.bulk()
     assert caught.value.schedule.operations
+
+
+def test_one_that_is_not_the_same_twice(explore: Explore) -> None:
+    """A finding that does not come again is shown as it was, whole."""
+    explorer = explore("tests/zoo/broken.py:ForgetsAtRandom")
+    for _ in range(40):
+        found = {violation.check: violation for violation in explorer.bulk()}
+        if "C3" in found:
+            break
+    assert not found["C3"].again
+    assert "misses what" in found["C3"].message
+    assert len(found["C3"].history) >= 2
+
+
+def test_a_checker_that_fails_judges_nothing(explore: Explore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noted, and the others go on."""
+
+    def fail(*_: object) -> None:
+        raise IndexError("off by one")
+
+    monkeypatch.setattr(expiry, "find", fail)
+    explorer = explore("tests/zoo/broken.py:AnswersStale")
+    assert "C1" in {violation.check for _ in range(8) for violation in explorer.bulk()}
+    assert explorer.crashed == {"C2": "IndexError: off by one"}

@@ -137,5 +137,12 @@ DECOYS: tuple[Animal, ...] = (
     _decoy("decoys", "WriteBehindCache", "reads through its own buffer"),
     _decoy("decoys", "SynchronousCache", "no coroutines, other names"),
     _decoy("decoys", "MinimalCache", "get and set alone"),
+    _decoy("unusual", "ManySweepersCache", "sixteen sweepers"),
+    _decoy("unusual", "WrappingLoaderCache", "a loader's failure in its own words", "load"),
+    _decoy("unusual", "UnheardLoadCache", "a load that fails unheard", "load+cancel"),
+    _decoy("unusual", "QuietDeleteCache", "delete answers nothing"),
+    _decoy("unusual", "KeywordLoadCache", "the ttl of a load by keyword", "load"),
+    _decoy("unusual", "LoadWithoutTtlCache", "a load takes no ttl", "load"),
+    _decoy("unusual", "UnseededEvictionCache", "never the same twice", "capacity"),
     _decoy("faults/migrations", "Migration", "the correct manager over two caches that suspend", "sides"),
 )

@@ -10,9 +10,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from harness.check.verdicts import CheckRequest
 from harness.documents import CheckDocument, CheckedResult
 from harness.model import CheckVerdict
-from harness.session_check import CheckRequest, check
+from harness.session_check import check
 
 LIBRARIES = ("aiocache", "cacheout", "cachetools", "cashews", "diskcache", "theine")
 SEED = 1

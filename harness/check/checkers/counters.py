@@ -6,7 +6,7 @@ import numpy as np
 
 from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
-from harness.history import MISS, NO_KEY, Flags, Op, Outcome, Watched
+from harness.history import MISS, NO_KEY, UNSAID, Flags, Op, Outcome, Watched
 
 ID = "C11"
 NEEDS = Capability.STATS
@@ -35,7 +35,7 @@ def find(history: History, _promises: Promises) -> list[Finding]:
         Watched.HITS: (get & ok & (history.tag != MISS), get & unsure),
         Watched.MISSES: (get & ok & (history.tag == MISS), get & unsure),
         Watched.SETS: (set_ & ok, set_ & unsure),
-        Watched.DELETES: (delete & ok & (history.tag == 1), delete & unsure),
+        Watched.DELETES: (delete & ok & (history.tag == 1), delete & (unsure | (history.tag == UNSAID))),
     }
     found = []
     for what, (sure, maybe) in counted.items():

@@ -120,7 +120,7 @@ async def handles(lab: Lab) -> None:
     expect(after <= before, f"{after - before} file handles stay open after the shutdown")
 
 
-@rule("two-loops", Kind.LAW, "A cache that was made once works on a second event loop.", simulated=True)
+@rule("two-loops", Kind.MANNERS, "A cache that was made once works on a second event loop.", simulated=True)
 async def two_loops(lab: Lab) -> None:
     """Used by two tasks at once on each loop, one loop after the other."""
     cache = await lab.cache()

@@ -6,10 +6,11 @@ import pytest
 
 from harness.check.checkers import catalogue
 from harness.check.rules import RULES
+from harness.check.verdicts import CheckRequest
 from harness.documents import CheckDocument
 from harness.errors import CachegateError
 from harness.model import CheckVerdict
-from harness.session_check import CheckRequest, check
+from harness.session_check import check
 from harness.units import parse_duration
 
 IDS = [*(rule.id for rule in RULES), *catalogue()]
