@@ -179,11 +179,12 @@ class Operator:
         return load
 
     async def _move(self, place: int) -> None:
-        """To a stage that is allowed from here: forward by one, or to any earlier one."""
+        """To a stage: forward one by one, as is allowed, or back at once."""
         native: Any = self._cache.native
         here = self._stages.index(str(native.stage))
         try:
-            await native.set_stage(self._stages[min(place, here + 1)])
+            for each in range(here + 1, place + 1) if place > here else (place,):
+                await native.set_stage(self._stages[each])
         except ValueError as error:
             raise MoveRefusedError from error  # somebody else has moved meanwhile
 

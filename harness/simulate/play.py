@@ -108,6 +108,8 @@ class Run:
         if cache.initialize is not None:
             self._run("initialize()", [cache.initialize()])
         self._usual_timers = self._timers_and_tasks()
+        if self._schedule.first:
+            self._run("a client", [self._client(0, self._schedule.first)])
         clients = self._schedule.clients
         self._run("a client", [self._client(number, steps) for number, steps in enumerate(clients)])
         trouble.end()

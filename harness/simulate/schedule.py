@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -77,17 +77,20 @@ class Schedule(NamedTuple):
     """Which ready callback ran each time; None to draw them, `()` for first come, first served."""
     trouble: tuple[int, ...] | None = None
     """What happened to each call of a part of a composite; None to draw it."""
+    first: tuple[Step, ...] = ()
+    """What the first client does before the others come: a migration is found at some stage, with entries of others."""
 
     @property
     def operations(self) -> int:
         """The number of acts."""
-        return sum(map(len, self.clients))
+        return len(self.first) + sum(map(len, self.clients))
 
     def to_json(self) -> dict[str, Any]:
         """As plain lists."""
         return self._asdict() | {
             "profile": self.profile.value,
             "clients": [[list(step) for step in steps] for steps in self.clients],
+            "first": [list(step) for step in self.first],
         }
 
     @classmethod
@@ -101,6 +104,7 @@ class Schedule(NamedTuple):
             room=found["room"],
             choices=None if found["choices"] is None else tuple(map(int, found["choices"])),
             trouble=None if found["trouble"] is None else tuple(map(int, found["trouble"])),
+            first=tuple(Step(*map(int, step)) for step in found.get("first", ())),
         )
 
 
@@ -115,6 +119,7 @@ class Shape(NamedTuple):
     """Of a migration; 0 for any other cache."""
 
 
+_MOVED_SHARE = 0.6
 _CANCELLING = (Profile.CANCEL, Profile.ERRORS)
 _WEIGHTS = {
     Op.GET: 12, Op.SET: 9, Op.DELETE: 3, Op.CLEAR: 1, Op.SIZE: 1, Op.GET_OR_LOAD: 8, Op.MOVE: 1,
@@ -162,4 +167,18 @@ def draw(seed: int, shape: Shape, policies: Sequence[str], operations: int = OPE
         policy=policies[int(pick() * len(policies))],
         seed=seed,
         room=room,
+        first=_moved(pick, shape.stages, keys) if shape.stages else (),
     )
+
+
+def _moved(pick: Callable[[], float], stages: int, keys: int) -> tuple[Step, ...]:
+    """Nothing, or a stage; and perhaps entries written there before the migration moved on."""
+    steps = []
+    for key in range(-1, keys):
+        if pick() < _MOVED_SHARE:
+            steps.append(Step(Op.MOVE, amount=int(pick() * stages)))
+        if key >= 0:
+            steps.append(Step(Op.SET, key, _TTLS[int(pick() * 3)]))
+    if pick() < _MOVED_SHARE:
+        steps.append(Step(Op.MOVE, amount=int(pick() * stages)))
+    return tuple(steps)

@@ -63,7 +63,7 @@ def _first(schedule: Schedule, attempt: Fails) -> Schedule | None:
 
 def size(schedule: Schedule) -> tuple[int, ...]:
     """What a reader has to take in, the most important first."""
-    steps = [step for client in schedule.clients for step in client]
+    steps = [step for client in (schedule.first, *schedule.clients) for step in client]
     return (
         len(steps),
         sum(bool(client) for client in schedule.clients),
@@ -94,7 +94,11 @@ def _with_choices(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
-    clients = schedule.clients
+    clients, first = schedule.clients, schedule.first
+    if first:
+        yield schedule._replace(first=())
+        for i in range(len(first)):
+            yield schedule._replace(first=first[:i] + first[i + 1 :])
     if len(clients) > 1:
         for i in range(len(clients)):
             yield schedule._replace(clients=clients[:i] + clients[i + 1 :])
@@ -102,8 +106,8 @@ def _fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
     length = max(1, longest // 2)
     while True:
         for i, steps in enumerate(clients):
-            for first in range(0, len(steps), length):
-                yield _with_client(schedule, i, steps[:first] + steps[first + length :])
+            for at in range(0, len(steps), length):
+                yield _with_client(schedule, i, steps[:at] + steps[at + length :])
         if length == 1:
             break
         length //= 2

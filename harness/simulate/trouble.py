@@ -22,14 +22,16 @@ Operation = Callable[..., Awaitable[Any]]
 _OPERATIONS = ("get", "set", "delete", "clear")
 _RECORDED = {"get": Op.SIDE_GET, "set": Op.SIDE_SET, "delete": Op.SIDE_DELETE}
 _SIDES = {"old": 0, "new": 1}
+_OK, _UNKNOWN = int(Outcome.OK), int(Outcome.UNKNOWN)
 CLIENT: ContextVar[int] = ContextVar("client", default=NO_KEY)
 """Whose operation is under way in this task."""
 SLOW_SECONDS = 0.5
 TIMEOUT_SECONDS = 5.0
 
-PLAIN, BEFORE, AFTER, SLOW, FAIL_BEFORE, FAIL_AFTER, TIME_OUT = range(7)
-_QUIET = (PLAIN,) * 4 + (BEFORE, BEFORE, AFTER, AFTER)
-_ERRORS = (*_QUIET, SLOW, FAIL_BEFORE, FAIL_AFTER, TIME_OUT)
+PLAIN, BEFORE, AFTER, SLOW, FAIL_BEFORE, FAIL_AFTER, TIME_OUT, LATE = range(8)
+"""SLOW waits before it does anything, LATE after it has done all: between them everybody else acts."""
+_QUIET = (PLAIN,) * 6 + (BEFORE,) * 3 + (AFTER,) * 3 + (SLOW, LATE)
+_ERRORS = (*_QUIET, SLOW, FAIL_BEFORE, FAIL_AFTER, LATE, TIME_OUT, FAIL_BEFORE)
 
 
 class InjectedError(ConnectionError):
@@ -73,10 +75,10 @@ class Trouble:
 
         async def recorded(key: str, *more: Any) -> Any:
             start_ns, start = tape.clock.now_ns, tape.count()
-            outcome = Outcome.UNKNOWN
+            outcome = _UNKNOWN
             try:
                 answer = await call(key, *more)
-                outcome = Outcome.OK
+                outcome = _OK
             finally:
                 place = KEYS.index(key) if key in KEYS else NO_KEY
                 tape.row(op, place, 0, NO_TTL, CLIENT.get(), start_ns, start, outcome, side)
@@ -106,8 +108,8 @@ class Trouble:
                 self.fired += 1
                 raise InjectedError("this part was made to fail before it did anything")
             answer = await operation(*args)
-            if kind == AFTER:
-                await asyncio.sleep(0)
+            if kind in (AFTER, LATE):
+                await asyncio.sleep(SLOW_SECONDS if kind == LATE else 0)
             elif kind == FAIL_AFTER:
                 self.fired += 1
                 raise InjectedError("this part was made to fail after it had done its work")

@@ -146,7 +146,11 @@ def test_a_decoy_keeps_the_contract(virtual_time: VirtualTime, animal: Animal) -
             await cache.set("a", "4", -1.0)
         assert await cache.get("a") == "3"
         virtual_time.clock.advance_by(20.0 + late)
-        assert (await cache.get("a"), await cache.delete("a"), await cache.size()) == (None, _says(animal, found=False), 0)
+        assert (await cache.get("a"), await cache.delete("a"), await cache.size()) == (
+            None,
+            _says(animal, found=False),
+            0,
+        )
         await cache.set("c", "5")
         await cache.clear()
         assert (await cache.get("c"), await cache.size()) == (None, 0)
