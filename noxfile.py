@@ -56,13 +56,18 @@ def gate(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def check(session: nox.Session) -> None:
-    """Ours, the adapters of other libraries, and the zoo's score; `-- --only NAME` scores one animal."""
+    """Ours, the adapters of other libraries, and the zoo's score; `-- --only NAME` scores one animal.
+
+    `-- --policies` compares the orders of callbacks by how many schedules each fault takes.
+    """
     session.install("-q", "-e", ".[adapters]", *nox.project.dependency_groups(PROJECT, "test"))
     if not session.posargs:
         for spec in ("legacy", "improved"):
             session.run("cachegate", "check", spec, "--strict")
         session.run("python", str(Path("tests", "zoo", "libraries.py")))
-    session.run("python", str(Path("tests", "zoo", "score.py")), *session.posargs)
+    compares = "--policies" in session.posargs
+    posargs = [argument for argument in session.posargs if argument != "--policies"]
+    session.run("python", str(Path("tests", "zoo", "policies.py" if compares else "score.py")), *posargs)
 
 
 @nox.session(default=False)

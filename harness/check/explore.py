@@ -88,6 +88,14 @@ class Builds:
         return replace(self._spec, parameters=self._spec.parameters | parameters).build(capacity=room)
 
 
+class How(NamedTuple):
+    """How to explore. Other than the defaults only to measure what each is worth (`tests/zoo/policies.py`)."""
+
+    policies: tuple[str, ...] = POLICIES
+    few_keys: bool = True
+    shrink: bool = True
+
+
 class Explorer:
     """Explores one spec. profiles are those asked for, or none for all that fit the cache.
 
@@ -102,7 +110,7 @@ class Explorer:
         seed: int = 0,
         profiles: tuple[Profile, ...] = (),
         default_ttl_ns: int = NO_TTL,
-        policies: tuple[str, ...] = POLICIES,
+        how: How = How(),  # noqa: B008  # a tuple, which nobody can change
         has_ttl: bool = True,
         only: Collection[str] = (),
         sample: Adapted | None = None,
@@ -113,6 +121,7 @@ class Explorer:
         native: Any = sample.native
         self.stages: tuple[str, ...] = tuple(getattr(native, "stages", ()))
         self.shape = _shape(sample, profiles, len(self.stages), has_ttl=has_ttl and not self._real, real=self._real)
+        self.shape = self.shape._replace(few_keys=how.few_keys)
         self.promises = sample.promises
         self.tally = Tally()
         self.skipped = {
@@ -129,7 +138,7 @@ class Explorer:
             self._player = RealPlayer(build, self._tape, self.stages, alive)
         else:
             self._player = Player(build, self._tape, self.stages)
-        self._policies = policies
+        self._how = how
         self._seed = seed
         self.broken: set[str] = set()
         """Laws that were seen broken."""
@@ -162,13 +171,14 @@ class Explorer:
                 shortest = min(findings, key=lambda finding: (played[finding.schedule].schedule.operations, finding))
                 after = first + min(finding.schedule for finding in findings) + 1
                 proved = played[shortest.schedule]
-                found = None if self._real else self.prove(checker, proved.schedule, after)
+                proves = self._how.shrink and not self._real
+                found = self.prove(checker, proved.schedule, after) if proves else None
                 yield found or _as_it_was(shortest, proved, history, after)
 
     def schedule(self, number: int) -> Schedule:
         """The schedule of a number, the same in every run of this seed."""
         operations = _LONG if number % _LONG_EVERY == _LONG_EVERY - 1 else OPERATIONS
-        return draw((self._seed << 40) + number, self.shape, self._policies, operations)
+        return draw((self._seed << 40) + number, self.shape, self._how.policies, operations)
 
     def prove(self, checker: ModuleType, schedule: Schedule, after: int) -> Violation | None:
         """The smallest schedule that still breaks checker's law; None if the cache is not the same twice."""

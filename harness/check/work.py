@@ -15,7 +15,7 @@ from harness.check import watchdog
 from harness.check.checkers import CHECKERS
 from harness.check.checkers.parameters import without_effect
 from harness.check.clocks import Clocks, find_clocks, inside
-from harness.check.explore import BULK, BlockedScheduleError, Builds, Explorer, Violation
+from harness.check.explore import BULK, BlockedScheduleError, Builds, Explorer, How, Violation
 from harness.check.knobs import turn_knobs
 from harness.check.rules import RULES, Broken
 from harness.check.rules.lab import BLOCKS, keep, keep_really
@@ -92,6 +92,7 @@ def _check(
         default_ttl_ns=_default_ttl_ns(clocks, builds, clock),
         has_ttl=not clocks.native,
         only=only,
+        how=How(**job.get("how", {})),
     )
     _explore(job, explorer, emit, _default_ttl_ns(clocks, builds, clock))
 

@@ -2,8 +2,8 @@
 
 Most bugs of interleaving need few switches at the right places (Musuvathi and Qadeer 2007), and few constraints
 among tasks (Burckhardt et al. 2010, "A randomized scheduler with probabilistic guarantees of finding bugs");
-uniform chance switches all the time and seldom holds a task back for long. `tests/figures/check.py` compares them
-by the schedules that each fault of the zoo takes.
+uniform chance switches all the time and seldom holds a task back for long. `tests/zoo/policies.py` compares them
+by the schedules that each fault of the zoo takes (results/zoo/policies.md).
 """
 
 from __future__ import annotations

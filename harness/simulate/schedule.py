@@ -117,6 +117,8 @@ class Shape(NamedTuple):
     profiles: tuple[Profile, ...]
     stages: int = 0
     """Of a migration; 0 for any other cache."""
+    few_keys: bool = True
+    """Whether operations gather on few keys."""
 
 
 _MOVED_SHARE = 0.6
@@ -139,7 +141,7 @@ def draw(seed: int, shape: Shape, policies: Sequence[str], operations: int = OPE
     acts = _weighted(shape.acts)
     count_clients = (1, 2, 2, 3, 3, 4)[int(pick() * 6)]
     room = 1 + int(pick() * 4) if profile is Profile.ROOM else None
-    keys = 5 if room else (1, 1, 2, 3)[int(pick() * 4)]
+    keys = 5 if room or not shape.few_keys else (1, 1, 2, 3)[int(pick() * 4)]
     restless = (0.05, 0.2, 0.4)[int(pick() * 3)]
     trouble = (0.1, 0.3)[int(pick() * 2)]
     clients = []
