@@ -217,6 +217,14 @@ class CheckedResult(Document):
     """Schedules that were played before it was seen."""
 
 
+class DrivenResult(Document):
+    """A workload that was driven through a fresh cache, every operation judged."""
+
+    name: str
+    operations: int
+    clients: int
+
+
 class ExploredResult(Document):
     """What was tried."""
 
@@ -226,6 +234,7 @@ class ExploredResult(Document):
     profiles: tuple[str, ...]
     """What was made to go wrong."""
     policies: tuple[str, ...]
+    workloads: tuple[DrivenResult, ...] = ()
 
 
 class CheckDocument(Document):

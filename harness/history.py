@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +107,8 @@ class History:
     observations: Column = field(default_factory=lambda: np.empty((0, 4), dtype=np.int64))
     default_ttl_ns: int = NO_TTL
     """What a set with no ttl of its own gets; `NO_TTL` if that never expires."""
+    names: Sequence[str] = ()
+    """Of the keys, by number, for a reader; empty for those of a simulation, which are letters."""
 
     def __post_init__(self) -> None:
         if self.rows.ndim != 2 or self.rows.shape[1] != len(COLUMNS):
@@ -151,6 +154,7 @@ class History:
             self.rows[self.schedule == schedule],
             self.observations[self.observations[:, 0] == schedule],
             self.default_ttl_ns,
+            self.names,
         )
 
     def save(self, path: Path) -> None:
@@ -162,6 +166,7 @@ class History:
                 observations=self.observations,
                 default_ttl_ns=np.array(self.default_ttl_ns),
                 columns=np.array(COLUMNS),
+                names=np.array(self.names, dtype=np.str_),
             )
 
     @classmethod
@@ -170,7 +175,8 @@ class History:
         try:
             with np.load(path, allow_pickle=False) as found:
                 columns = tuple(found["columns"])
-                whole = cls(found["rows"], found["observations"], int(found["default_ttl_ns"]))
+                names = found["names"].tolist()
+                whole = cls(found["rows"], found["observations"], int(found["default_ttl_ns"]), names)
         except (KeyError, EOFError, OSError, ValueError) as error:
             raise ValueError(f"{path} is not a history: {error}") from error
         if columns != COLUMNS:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from cache_impls.registry import Spec, SpecError, parse
+from harness import store
 from harness.check import replays
 from harness.check.checkers import catalogue
 from harness.check.rules import RULES
@@ -14,17 +18,22 @@ from harness.check.verdicts import BLOCKS, CheckRequest, results, verdict, warni
 from harness.documents import (
     ArmResult,
     CheckDocument,
+    DrivenResult,
     ExploredResult,
     ReplayDocument,
 )
 from harness.errors import HarnessError, UsageError
+from harness.measure import workload as workloads
 from harness.measure.environment import environment
+from harness.measure.generate import draw
 from harness.model import CheckVerdict
 from harness.simulate.policies import POLICIES
 from harness.simulate.schedule import Profile
 
 Say = Callable[[str], None]
 
+_REQUESTS = 50_000
+"""Of a workload, beside its preload and warm-up."""
 EXIT_CODES = {CheckVerdict.PASS: 0, CheckVerdict.FAIL: 1, CheckVerdict.UNKNOWN: 2, CheckVerdict.SKIPPED: 2}
 
 
@@ -34,7 +43,7 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
     spec = _spec(request.spec)
     faults, only = _faults(request.faults), _known_ids(request.only)
     hash_seed = request.seed % 2**32
-    job = {
+    job: dict[str, Any] = {
         "spec": request.spec,
         "seed": request.seed,
         "seconds": request.budget_seconds,
@@ -42,11 +51,13 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
         "profiles": faults,
         "only": only,
     }
-    found = run(job, hash_seed, say)
-    if found.real is not None and found.bad is None:
-        why, knobs = found.real, found.knobs
-        found = run(job | {"real": True}, hash_seed, say)
-        found.real, found.knobs = why, knobs
+    with TemporaryDirectory(prefix="cachegate-") as folder:
+        job["workloads"] = list(_workloads(request, Path(folder)))
+        found = run(job, hash_seed, say)
+        if found.real is not None and found.bad is None:
+            why, knobs = found.real, found.knobs
+            found = run(job | {"real": True}, hash_seed, say)
+            found.real, found.knobs = why, knobs
     if found.bad is not None:
         raise UsageError(found.bad)
     checks = results(found, request, hash_seed)
@@ -66,6 +77,10 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
             operations=found.operations,
             profiles=tuple(found.shape.get("profiles", ())),
             policies=POLICIES,
+            workloads=tuple(
+                DrivenResult(name=event["name"], operations=event["operations"], clients=request.clients)
+                for event in found.recorded
+            ),
         ),
         checks=tuple(checks),
         strict=request.counts_manners,
@@ -115,6 +130,26 @@ def _spec(text: str) -> Spec:
         return parse(text)
     except SpecError as error:
         raise UsageError(str(error)) from error
+
+
+def _workloads(request: CheckRequest, folder: Path) -> Iterator[dict[str, Any]]:
+    """A file of requests for each workload. Raises UsageError for one that is none."""
+    if request.history is not None:
+        if len(request.workloads) != 1:
+            raise UsageError("--history saves the history of one workload: name it with --workload")
+        store.check_writable(request.history)
+    for number, name in enumerate(request.workloads):
+        requests = draw(workloads.parse(name), _REQUESTS, request.capacity)
+        file = folder / f"requests-{number}"
+        requests.write(file)
+        yield {
+            "name": requests.name,
+            "file": str(file),
+            "room": requests.capacity,
+            "clients": request.clients,
+            "key_format": requests.key_format,
+            "history": None if request.history is None else str(request.history.resolve()),
+        }
 
 
 def _faults(names: tuple[str, ...]) -> list[str]:

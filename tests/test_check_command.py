@@ -24,6 +24,7 @@ from harness.check.rules import RULES
 from harness.check.verdicts import CheckRequest
 from harness.documents import CheckDocument, ReplayDocument
 from harness.errors import UsageError
+from harness.history import History
 from harness.session_check import check
 
 BROKEN, HOSTILE = ZOO / "broken.py", ZOO / "hostile.py"
@@ -243,3 +244,43 @@ def test_the_suite_for_pytest(tmp_path: Path, spec: str | None, code: int) -> No
         command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     assert finished.returncode == code, finished.stdout
+
+
+def test_a_workload_is_driven_and_judged(run: Run) -> None:
+    """Named in the answer and the document; its history is kept where it was asked for."""
+    arguments = ("--budget", "0.1s", "--seed", "1", "--workload", "churn", "--history", "h.npz", "--json", "out.json")
+    code, out, _ = run("check", "improved", *arguments)
+    assert code == 0, out
+    assert "and on churn" in out.splitlines()[0]
+    driven = json.loads(Path("out.json").read_text())["explored"]["workloads"][0]
+    assert driven["name"] == "churn"
+    assert driven["clients"] == 4
+    assert len(History.load(Path("h.npz"))) == driven["operations"]
+
+
+def test_what_only_a_workload_shows_comes_with_its_command(run: Run) -> None:
+    """A fault at the five-thousandth read, which no schedule is long enough for."""
+    code, out, _ = run(
+        "check", f"{BROKEN}:AnswersLate", "--budget", "0.1s", "--seed", "1", "-w", "ycsb-b", "--clients", "2"
+    )
+    assert code == 1
+    assert "breaks C5" in out.splitlines()[0]
+    assert f"cachegate check {BROKEN}:AnswersLate --workload ycsb-b --seed 1 --clients 2 --only C5" in out
+    again = run("check", f"{BROKEN}:AnswersLate", "--budget", "0.1s", "--seed", "1", "-w", "ycsb-b", "--only", "C5")
+    assert again[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--workload", "ycsb-bb"), "ycsb-b"),
+        (("--history", "h.npz"), "name it with --workload"),
+        (("--workload", "churn", "--history", "/nowhere/h.npz"), "/nowhere"),
+    ],
+)
+def test_workloads_that_cannot_be_driven(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    """One line, exit code 4, before anything is explored."""
+    code, _, err = run("check", "improved", *arguments)
+    assert code == 4
+    assert said in err
+    assert len(err.strip().splitlines()) == 1

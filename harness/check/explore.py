@@ -132,6 +132,7 @@ class Explorer:
         self._checkers = [
             checker for checker in CHECKERS if checker.ID not in self.skipped and (not only or checker.ID in only)
         ]
+        self.default_ttl_ns = default_ttl_ns
         self._tape = Tape(clock, default_ttl_ns)
         self._player: Player | RealPlayer
         if self._real:
@@ -158,6 +159,16 @@ class Explorer:
         played = [self._play(self.schedule(first + i)) for i in range(schedules)]
         history = self._tape.take()
         self.tally.add(history, schedules)
+        for checker, findings in self.judge(history):
+            shortest = min(findings, key=lambda finding: (played[finding.schedule].schedule.operations, finding))
+            after = first + min(finding.schedule for finding in findings) + 1
+            proved = played[shortest.schedule]
+            proves = self._how.shrink and not self._real
+            found = self.prove(checker, proved.schedule, after) if proves else None
+            yield found or _as_it_was(shortest, proved, history, after)
+
+    def judge(self, history: History) -> Iterator[tuple[ModuleType, list[Finding]]]:
+        """The laws that history breaks and none before it did, each with all that was found."""
         for checker in self._checkers:
             if checker.ID in self.broken or checker.ID in self.crashed:
                 continue
@@ -168,12 +179,7 @@ class Explorer:
                 continue
             if findings:
                 self.broken.add(checker.ID)
-                shortest = min(findings, key=lambda finding: (played[finding.schedule].schedule.operations, finding))
-                after = first + min(finding.schedule for finding in findings) + 1
-                proved = played[shortest.schedule]
-                proves = self._how.shrink and not self._real
-                found = self.prove(checker, proved.schedule, after) if proves else None
-                yield found or _as_it_was(shortest, proved, history, after)
+                yield checker, findings
 
     def schedule(self, number: int) -> Schedule:
         """The schedule of a number, the same in every run of this seed."""

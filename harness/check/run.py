@@ -30,6 +30,8 @@ class Events:
     rules: list[Event] = field(default_factory=list)
     violations: list[Event] = field(default_factory=list)
     shape: Event = field(default_factory=dict)
+    recorded: list[Event] = field(default_factory=list)
+    """Workloads that were driven."""
     schedules: int = 0
     operations: int = 0
     problems: list[str] | None = None
@@ -80,6 +82,10 @@ def _take(event: Event, found: Events, say: Say) -> None:
         say(f"rule {event['id']}: {event['verdict']}")
     elif kind == "violation":
         found.violations.append(event)
+    elif kind == "recorded":
+        found.recorded.append(event)
+        found.crashed |= event["crashed"]
+        say(f"{event['name']}: {event['operations']} operations judged")
     elif kind == "progress":
         found.schedules, found.operations = event["schedules"], event["operations"]
         broken = f", broken: {' '.join(violation['check'] for violation in found.violations)}"
@@ -91,7 +97,7 @@ def _take(event: Event, found: Events, say: Say) -> None:
     elif kind == "explored":
         found.problems, found.crashed = event["problems"], event["crashed"]
     elif kind == "alive":
-        say(f"{found.schedules} schedules, {found.operations} operations; on a real event loop")
+        say(f"{found.schedules} schedules, {found.operations} operations; {event['doing']}")
     elif kind in ("bad", "real"):
         setattr(found, kind, event["message"])
     else:

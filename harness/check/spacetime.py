@@ -67,6 +67,7 @@ def operation(history: History, row: int, oddities: list[str], raised: list[str]
 class _Words:
     def __init__(self, history: History, oddities: list[str], raised: list[str]) -> None:
         self._history = history
+        self._names = history.names or KEYS
         order = sorted(range(len(history)), key=lambda row: int(history.end[row]))
         odd, errors = iter(oddities), iter(raised)
         self._odd = {row: next(odd, "?") for row in order if history.tag[row] == FOREIGN}
@@ -83,7 +84,7 @@ class _Words:
             return f"the loop is blocked for {history.ttl_ns[row] / 1e9:.9g} s"
         if op is Op.WALL:
             return f"the wall clock is set by {history.ttl_ns[row] / 1e9:+.9g} s"
-        key = KEYS[int(history.key[row])] if history.key[row] >= 0 else ""
+        key = self._names[int(history.key[row])] if history.key[row] >= 0 else ""
         arguments = [key] if key else []
         if op in (Op.SET, Op.LOAD):
             arguments.append(f"{key}#{history.tag[row]}")
@@ -111,7 +112,7 @@ class _Words:
         history = self._history
         same = (history.tag == history.tag[row]) & history.is_op(Op.SET, Op.LOAD)
         writers = same.nonzero()[0]
-        key = KEYS[int(history.key[writers[0]])] if len(writers) else "?"
+        key = self._names[int(history.key[writers[0]])] if len(writers) else "?"
         return f"{key}#{history.tag[row]}"
 
 

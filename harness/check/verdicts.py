@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.check import replays
@@ -14,6 +15,7 @@ from harness.history import NO_TTL
 from harness.model import CheckVerdict
 
 BUDGET_SECONDS = 20.0
+CLIENTS = 4
 BLOCKS = "it blocks the event loop: an operation never gave control back"
 
 
@@ -27,6 +29,13 @@ class CheckRequest:
     schedules: int = 10**9
     """At most so many."""
     faults: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    """Driven after exploration, each through a fresh cache."""
+    clients: int = CLIENTS
+    capacity: int | None = None
+    """Overrides every workload's own."""
+    history: Path | None = None
+    """Where to save the history of the one workload."""
     only: tuple[str, ...] = ()
     strict: bool = False
     save: bool = True
@@ -67,21 +76,26 @@ def _rules(found: Events, request: CheckRequest) -> list[CheckedResult]:
 
 
 def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedResult]:
-    broken = {event["check"]: event for event in found.violations}
+    broken = {event["check"]: event for event in reversed(found.violations)}  # of each law the first
+    driven = "".join(f" and {event['operations']:,} operations of {event['name']}" for event in found.recorded)
     skipped = found.shape.get("skipped", {})
     results = []
     for checker in CHECKERS:
         event = broken.get(checker.ID)
         fields: dict[str, Any] = {"id": checker.ID, "kind": "law", "title": checker.LAW}
         if event is not None:
-            can_replay = request.save and event["again"]
+            can_replay = request.save and event.get("again")
             identity = replays.save(event, request.spec, hash_seed) if can_replay else None
+            command = f"cachegate replay {identity}" if identity else None
+            if "workload" in event:
+                command = f"cachegate check {_quoted(request.spec)} --workload {_quoted(event['workload'])}"
+                command += f" --seed {request.seed} --clients {request.clients} --only {checker.ID}"
             fields |= {
                 "verdict": CheckVerdict.FAIL,
                 "summary": event["message"],
                 "evidence": tuple(event["evidence"]),
-                "replay": f"cachegate replay {identity}" if identity else None,
-                "after": event["after"],
+                "replay": command,
+                "after": event.get("after"),
             }
         elif checker.ID in skipped:
             fields |= {"verdict": CheckVerdict.SKIPPED, "summary": skipped[checker.ID]}
@@ -99,9 +113,9 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
             why = why_unjudged(found)
             fields |= {"verdict": CheckVerdict.UNKNOWN, "summary": f"not judged: {why}"}
         else:
-            fields |= {"verdict": CheckVerdict.PASS, "summary": f"held in {found.schedules} schedules"}
+            fields |= {"verdict": CheckVerdict.PASS, "summary": f"held in {found.schedules} schedules{driven}"}
         results.append(CheckedResult(**fields))
-    return [*results, _knobs(found, request), _validity(found)]
+    return [*results, _knobs(found, request), _validity(found, request)]
 
 
 def _knobs(found: Events, request: CheckRequest) -> CheckedResult:
@@ -133,9 +147,12 @@ def why_unjudged(found: Events) -> str:
     return found.real or "the run did not come to its end"
 
 
-def _validity(found: Events) -> CheckedResult:
+def _validity(found: Events, request: CheckRequest) -> CheckedResult:
     title = catalogue()["C13"].LAW
     problems = found.problems
+    driven = {event["name"] for event in found.recorded}
+    if problems is not None and len(driven) < len(set(request.workloads)):
+        problems = [*problems, f"not every workload was driven{': ' + found.real if found.real else ''}"]
     summary = why_unjudged(found) if problems is None else "; ".join(problems)
     verdict = CheckVerdict.UNKNOWN if summary else CheckVerdict.PASS
     return CheckedResult(id="C13", kind="law", title=title, verdict=verdict, summary=summary or "it was a run")
@@ -158,6 +175,7 @@ def verdict(checks: list[CheckedResult], found: Events, request: CheckRequest) -
     advice = sum(result.verdict is CheckVerdict.FAIL for result in checks if result not in judged)
     aside += f"; {advice} of manners, see below" if advice else ""
     explored = f" in {found.schedules:,} schedules" if found.schedules else ""
+    explored += "".join(f" and on {event['name']}" for event in found.recorded)
     return CheckVerdict.PASS, f"{request.spec} keeps {_all(len(passed))}{explored}{aside}"
 
 
@@ -179,7 +197,7 @@ def warnings_of(found: Events) -> list[WarningResult]:
         message = f"{found.real}: it ran on a real event loop, so no time was made to pass and nothing was shrunk"
         warnings.append(WarningResult(message=message, remedy="read a pass as of real concurrency alone"))
     for event in found.violations:
-        if found.real is None and not event["again"]:
+        if found.real is None and not event.get("again", True):
             message = f"{event['check']} was seen once and not again: the cache is not the same twice"
             warnings.append(WarningResult(message=message, remedy="seed what it draws at random, to have it replayed"))
     if found.native:

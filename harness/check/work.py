@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness.check.checkers.parameters import without_effect
 from harness.check.clocks import Clocks, find_clocks, inside
 from harness.check.explore import BULK, BlockedScheduleError, Builds, Explorer, How, Violation
 from harness.check.knobs import turn_knobs
+from harness.check.recorded import around, record
 from harness.check.rules import RULES, Broken
 from harness.check.rules.lab import BLOCKS, keep, keep_really
 from harness.check.rules.rule import NotApplicable
@@ -35,7 +37,7 @@ _REAL_SECONDS = 2.0
 
 
 class BlockedRuleError(Exception):
-    """A rule in which the cache does not give control back: every other would cost as much time."""
+    """A rule or a workload in which the cache does not give control back: every other would cost as much time."""
 
 
 def run(job: dict[str, Any], clock: WorkloadClock, real_sleep: Callable[[float], None], emit: Emit) -> None:
@@ -95,6 +97,31 @@ def _check(
         how=How(**job.get("how", {})),
     )
     _explore(job, explorer, emit, _default_ttl_ns(clocks, builds, clock))
+    for workload in job.get("workloads", ()):
+        _record(workload, explorer, builds, clock, emit)
+
+
+def _record(workload: dict[str, Any], explorer: Explorer, builds: Builds, clock: WorkloadClock, emit: Emit) -> None:
+    """Drive a workload, and judge its history by every law that holds of the cache and was not seen broken yet."""
+    emit("alive", doing=f"driving {workload['name']}")
+    try:
+        recording = record(builds, workload, clock, explorer.default_ttl_ns)
+    except BlockedError as error:
+        raise BlockedRuleError from error
+    if workload["history"]:
+        recording.history.save(Path(workload["history"]))
+    for checker, findings in explorer.judge(recording.history):
+        history, rows, oddities, raised = around(recording, findings[0])
+        words = [operation(history, row, oddities, raised) for row in rows]
+        emit(
+            "violation",
+            check=checker.ID,
+            workload=workload["name"],
+            message=findings[0].message.format(*words),
+            evidence=diagram(history, workload["clients"], oddities, raised),
+            count=len(findings),
+        )
+    emit("recorded", name=workload["name"], operations=len(recording.history), crashed=explorer.crashed)
 
 
 def _default_ttl_ns(clocks: Clocks, builds: Builds, clock: WorkloadClock) -> int:
@@ -139,7 +166,7 @@ def _run_really(job: dict[str, Any], emit: Emit) -> None:
 
     def alive() -> None:
         watchdog.alive()
-        emit("alive")
+        emit("alive", doing="on a real event loop")
 
     profiles = tuple(map(Profile, job["profiles"]))
     explorer = Explorer(builds, RealClock(), seed=job["seed"], profiles=profiles, only=only, sample=sample, alive=alive)

@@ -9,6 +9,7 @@ import typer
 
 from harness.commands.common import (
     SPEC_HELP,
+    Capacity,
     Json,
     Junit,
     Markdown,
@@ -34,6 +35,15 @@ def check(
         list[str] | None,
         typer.Option(help="Only this: calm, cancel, stall, clock, room or errors; may be repeated. Default: all."),
     ] = None,
+    workload: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--workload", "-w", help="Drive this too, every answer judged: a preset or trace:FILE; may be repeated."
+        ),
+    ] = None,
+    clients: Annotated[int, typer.Option(min=1, max=1000, help="Clients (tasks) of a workload.")] = 4,
+    capacity: Capacity = None,
+    history: Annotated[Path | None, typer.Option(help="Save the history of the workload here (.npz).")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only the check with this id; may be repeated.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Bad manners fail the check too.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show all checks and end.")] = False,
@@ -59,6 +69,10 @@ def check(
         seed=drawn(seed),
         budget_seconds=parse_duration(budget, "budget"),
         faults=tuple(fault or ()),
+        workloads=tuple(workload or ()),
+        clients=clients,
+        capacity=capacity,
+        history=history,
         only=tuple(only or ()),
         strict=strict,
     )

@@ -23,6 +23,9 @@ _COLOURS = {
 }
 _SIGNS = {CheckVerdict.PASS: "✅", CheckVerdict.FAIL: "❌", CheckVerdict.UNKNOWN: "❔", CheckVerdict.SKIPPED: "⏭"}
 
+_MOST_LINES = 40
+"""Of a history in the terminal: what breaks the law is at its end, as a rule."""
+
 
 def show(document: CheckDocument, console: Console) -> None:
     """Print what was found: the answer, each failure with its proof, then what was judged."""
@@ -130,7 +133,12 @@ def _show_failure(result: CheckedResult, console: Console) -> None:
     console.print(f"   {escape(result.summary)}", soft_wrap=True)
     if result.evidence:
         console.print()
-        for line in result.evidence:
+        heading, *lines = result.evidence
+        left_out = max(0, len(lines) - _MOST_LINES)
+        console.print(f"   {escape(heading)}", soft_wrap=True)
+        if left_out:
+            console.print(f"   [dim]({left_out} lines before these: the replay, --json and --markdown have them)[/]")
+        for line in lines[left_out:]:
             console.print(f"   {escape(line)}", soft_wrap=True)
         console.print()
     if result.after is not None:
@@ -153,6 +161,10 @@ def _footer(document: CheckDocument) -> list[str]:
             f"explored {explored.schedules:,} schedules, {explored.operations:,} operations, {clock}: "
             f"{', '.join(explored.profiles)}{how}"
         )
+    lines += [
+        f"drove {driven.name}: {driven.operations:,} operations by {driven.clients} clients, every answer judged"
+        for driven in explored.workloads
+    ]
     lines.append(
         f"{document.elapsed_seconds:.1f} s, seed {document.seed}, Python {document.environment.python}; "
         "cachegate explain ID says what a check means"

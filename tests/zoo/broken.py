@@ -189,3 +189,15 @@ class ForgetsAtRandom(ImprovedAsyncCache):
         """One answer in three hundred is a miss."""
         value = await super().get(key)
         return None if secrets.randbelow(300) == 0 else value
+
+
+class AnswersLate(ImprovedAsyncCache):
+    """Answers something else at its five-thousandth read, and from then on."""
+
+    _reads = 0
+
+    async def get(self, key: str) -> Any | None:
+        """The value, or a wrong one."""
+        self._reads += 1
+        value = await super().get(key)
+        return value if value is None or self._reads < 5_000 else "something else"
