@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cache_impls.protocol import Promises
 from harness.history import COLUMNS, MISS, NO_KEY, NO_TTL, History, Op, Outcome, Watched
 
 SECOND = 1_000_000_000
@@ -99,3 +100,8 @@ def _explains(left: list[dict[str, int]], value: int | None) -> bool:
         if _explains(rest, after):
             return True
     return False
+
+
+def breaks(checker: object, found: History, promises: Promises = Promises()) -> bool:  # noqa: B008  # it is immutable
+    """Whether checker finds anything."""
+    return bool(checker.find(found, promises))  # type: ignore[attr-defined]  # a module

@@ -8,65 +8,15 @@ does waits for a real ttl, in a test marked slow. A server is tried in `test_val
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
-import sys
-import tomllib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import ROOT, VirtualTime
+from adapted import BOUND_AT_IMPORT, IN_PROCESS, Body, forget, keepers, needed, pass_on
+from conftest import VirtualTime
 
 from cache_impls.dialects import Adapted
 from cache_impls.protocol import COUNTERS, Capability
-from cache_impls.registry import ADAPTERS, BUILTIN, NotInstalledError, capabilities, make
-
-IN_PROCESS = ("aiocache", "cacheout", "cachetools", "cashews", "diskcache", "theine")
-ADAPTED = (*IN_PROCESS, "valkey")
-BOUND_AT_IMPORT = ("cacheout", "cachetools")
-"""Libraries whose default timer is the clock that was there when they were imported."""
-
-BROKEN = {
-    ("cashews", "instant"): "7.6.0: an entry is still live at the very end of its ttl",
-    (
-        "cashews",
-        "overwrite without ttl",
-    ): "7.6.0: until the next sweep the new value takes over the old deadline, even a passed one",
-    ("cacheout", "delete expired"): "0.17.0: delete answers 1 for an entry whose time is up",
-    ("theine", "delete expired"): "2.0.0: delete answers True for an entry whose time is up",
-    ("cacheout", "size"): "0.17.0: entries whose time is up count until they are read or room is made",
-    ("theine", "size"): "2.0.0: entries whose time is up count until the thread or a read removes them",
-    ("aiocache", "clear"): "0.12.3: timers outlive clear and delete what is set to the same key later",
-    (
-        "theine",
-        "counters",
-    ): "2.0.0: each reading of its stats adds a hit and a miss a shard; on a fresh cache it raises",
-}
-"""(library, rule) -> why the rule is not tried on it."""
-
-Body = Callable[[Adapted], Awaitable[Any]]
-
-
-def keepers(rule: str, of: tuple[str, ...] = IN_PROCESS) -> pytest.MarkDecorator:
-    """The libraries to try rule on."""
-    return pytest.mark.parametrize("library", [library for library in of if (library, rule) not in BROKEN])
-
-
-def needed(library: str) -> None:
-    """Skip unless library is installed."""
-    package = "redis" if library == "valkey" else library
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed: pip install 'cachegate[adapters]'")
-
-
-def forget(*libraries: str) -> None:
-    """Make the next use import libraries, and their adapters, anew."""
-    for name in list(sys.modules):
-        if any(name.removeprefix(ADAPTERS).partition(".")[0] == library for library in libraries):
-            del sys.modules[name]
-
+from cache_impls.registry import make
 
 Use = Callable[..., None]
 
@@ -90,13 +40,6 @@ def use(virtual_time: VirtualTime) -> Iterator[Use]:
     forget(*BOUND_AT_IMPORT)
     yield call
     forget(*BOUND_AT_IMPORT)
-
-
-async def pass_on(virtual_time: VirtualTime, seconds: float) -> None:
-    """Let seconds go by, and the loop find its timers."""
-    virtual_time.clock.advance_by(seconds)
-    for _ in range(3):
-        await asyncio.sleep(0)
 
 
 @keepers("values")
@@ -349,81 +292,3 @@ def test_theine_publishes_its_counters(use: Use) -> None:
         assert (stats["hits"], stats["misses"], stats["sets"]) == (1, 0, None)
 
     use("theine", body)
-
-
-@keepers("shutdown")
-def test_shutdown_twice_leaves_nothing(virtual_time: VirtualTime, library: str) -> None:
-    """No task is left, and a second shutdown is fine."""
-    needed(library)
-
-    async def main() -> None:
-        cache = make(library)
-        await cache.set("key", "value")
-        await cache.shutdown()
-        await cache.shutdown()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    virtual_time.run(main())
-
-
-def test_diskcache_removes_its_folder() -> None:
-    """Shutdown leaves nothing on the disk."""
-    needed("diskcache")
-
-    cache = make("diskcache")
-    folder = Path(cache.native._folder.name)  # type: ignore[attr-defined]  # Adapted.native is of any type
-    assert folder.is_dir()
-    asyncio.run(cast(Coroutine[Any, Any, None], cache.shutdown()))
-    assert not folder.exists()
-
-
-@pytest.mark.slow
-def test_theines_thread_removes_what_expired() -> None:
-    """Its timer wheel runs on the real clock, in steps of about a second, and needs no read."""
-    needed("theine")
-
-    async def main() -> None:
-        cache = make("theine")
-        await cache.set("key", "value", 1.0)
-        assert await cache.size() == 1
-        await asyncio.sleep(4)
-        assert await cache.size() == 0
-        await cache.shutdown()
-
-    asyncio.run(main())
-
-
-# What is true of all
-
-
-@pytest.mark.parametrize("name", ADAPTED)
-def test_a_missing_library_names_the_command(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """One line, with the package and what to run."""
-    package = "redis" if name == "valkey" else name
-    monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, f"{ADAPTERS}{name}", raising=False)
-    with pytest.raises(NotInstalledError) as caught:
-        make(name)
-    assert str(caught.value) == f"{name!r} needs the package {package}: pip install 'cachegate[adapters]'"
-
-
-@pytest.mark.parametrize("name", sorted(set(BUILTIN) - {"valkey"}))
-def test_a_class_tells_what_its_caches_can_do(name: str) -> None:
-    """What the listing says is what a cache that is made can do, but for counters that have to be asked for."""
-    if name in ADAPTED:
-        needed(name)
-
-    async def main() -> None:
-        cache = make(name)
-        optional = Capability.STATS if name in ("cacheout", "diskcache") else Capability(0)
-        assert capabilities(name) == cache.capabilities | optional
-        await cache.shutdown()
-
-    asyncio.run(main())
-
-
-def test_the_tests_install_the_adapters() -> None:
-    """What the extras name, the group `test` installs, so that CI runs these tests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    extras = project["project"]["optional-dependencies"]
-    assert {*extras["adapters"], *extras["valkey"]} <= {*project["dependency-groups"]["test"]}

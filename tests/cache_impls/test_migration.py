@@ -1,4 +1,4 @@
-"""The migration manager: the stage table, dual writes, fallback, moves and flags."""
+"""The migration manager: the stage table, dual writes, fallback and copies."""
 
 from __future__ import annotations
 
@@ -7,50 +7,11 @@ from typing import Any
 
 import pytest
 from conftest import VirtualTime
+from sides import Pair
 
 from cache_impls.improved import ImprovedAsyncCache
 from cache_impls.migration import CacheMigrationManager
-from cache_impls.stages import STAGES, Side, Stage, bucket
-
-
-class Recording(ImprovedAsyncCache):
-    """A side that notes what it is asked, and can be told to fail or to wait."""
-
-    def __init__(self, name: str, log: list[tuple[str, str]]) -> None:
-        super().__init__()
-        self.name, self.log = name, log
-        self.fails: set[str] = set()
-        self.gate: asyncio.Event | None = None
-        self.waiting = asyncio.Event()
-
-    async def _asked(self, operation: str) -> None:
-        self.log.append((self.name, operation))
-        if self.gate is not None:
-            self.waiting.set()
-            await self.gate.wait()
-        if operation in self.fails:
-            raise ConnectionError(f"{self.name} {operation}")
-
-    async def get(self, key: str) -> Any | None:
-        await self._asked("get")
-        return await super().get(key)
-
-    async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
-        await self._asked("set")
-        await super().set(key, value, ttl)
-
-    async def delete(self, key: str) -> bool:
-        await self._asked("delete")
-        return await super().delete(key)
-
-
-class Pair:
-    """A manager with its two sides."""
-
-    def __init__(self, stage: str = "off", **options: Any) -> None:
-        self.log: list[tuple[str, str]] = []
-        self.old, self.new = Recording("old", self.log), Recording("new", self.log)
-        self.manager = CacheMigrationManager(self.old, self.new, stage=stage, environ={}, **options)
+from cache_impls.stages import STAGES, Side, Stage
 
 
 @pytest.mark.parametrize("stage", list(Stage))
@@ -234,109 +195,6 @@ def test_writes_to_a_key_keep_one_order(virtual_time: VirtualTime) -> None:
     virtual_time.run(main())
 
 
-def test_moves_go_one_stage_forward_or_any_back(virtual_time: VirtualTime) -> None:
-    """A skipped stage is refused and named."""
-
-    async def main() -> None:
-        pair = Pair("off")
-        with pytest.raises(ValueError, match="the next stage is dualwrite, not live"):
-            await pair.manager.set_stage("live")
-        for stage in list(Stage)[1:]:
-            await pair.manager.set_stage(stage)
-        assert pair.manager.stage is Stage.COMPLETE
-        with pytest.raises(ValueError, match="no stage 'gone'"):
-            await pair.manager.set_stage("gone")
-        await pair.manager.shutdown()
-
-    virtual_time.run(main())
-
-
-def test_going_back_from_complete_is_a_cold_start(virtual_time: VirtualTime) -> None:
-    """The old side is out of date by then: it is cleared, and the move says so."""
-
-    async def main() -> None:
-        pair = Pair("rampdown")
-        await pair.manager.set("k", "before", 60.0)
-        assert await pair.manager.set_stage("complete") is False
-        await pair.manager.set("k", "after", 60.0)
-        assert await pair.manager.set_stage("off") is True
-        assert await pair.manager.get("k") is None
-        await pair.manager.shutdown()
-
-    virtual_time.run(main())
-
-
-def test_rollback_keeps_what_was_acknowledged(virtual_time: VirtualTime) -> None:
-    """From any stage but complete, every live write is still there after going back to off."""
-
-    async def main() -> None:
-        for stage in ("dualwrite", "shadow", "live", "rampdown"):
-            pair = Pair(stage)
-            for i in range(50):
-                await pair.manager.set(f"k{i}", i, 60.0)
-            await pair.manager.set_stage("off")
-            assert [await pair.manager.get(f"k{i}") for i in range(50)] == list(range(50))
-            await pair.manager.shutdown()
-
-    virtual_time.run(main())
-
-
-def test_a_percentage_is_sticky_and_stable(virtual_time: VirtualTime) -> None:
-    """A key's place is the same in every process, and raising the percentage only adds keys."""
-    assert [bucket(key) for key in ("a", "user1", "\u00e9")] == [59.07, 27.89, 93.26]
-    pair = Pair("live", percentage=30)
-
-    def live() -> set[str]:
-        return {f"k{i}" for i in range(1000) if pair.manager.stage_of(f"k{i}") is Stage.LIVE}
-
-    thirty = live()
-    assert 250 < len(thirty) < 350
-    pair.manager.set_percentage(60)
-    assert thirty < live()
-    with pytest.raises(ValueError, match="0 to 100"):
-        pair.manager.set_percentage(101)
-
-
-@pytest.mark.parametrize(
-    ("environ", "stage", "percentage"),
-    [
-        ({}, Stage.OFF, 100),
-        ({"APP_MIGRATION_USE_NEW_CACHE": "true"}, Stage.LIVE, 100),
-        ({"APP_MIGRATION_USE_NEW_CACHE": "true", "APP_MIGRATION_STAGE": "shadow"}, Stage.SHADOW, 100),
-        ({"APP_MIGRATION_USE_NEW_CACHE": "false", "APP_MIGRATION_STAGE": "live"}, Stage.OFF, 100),
-        ({"APP_MIGRATION_STAGE": "live", "APP_MIGRATION_NEW_CACHE_PERCENT": "25"}, Stage.LIVE, 25),
-    ],
-)
-def test_flags_at_start(environ: dict[str, str], stage: Stage, percentage: float) -> None:
-    """`false` means off and overrides all; `true` alone means live at 100."""
-    manager = CacheMigrationManager(ImprovedAsyncCache(), ImprovedAsyncCache(), environ=environ)
-    assert (manager.stage, manager.get_stats()["percentage"]) == (stage, percentage)
-
-
-def test_a_flag_that_is_none_is_refused() -> None:
-    """A typing error in a flag is not silently `off`."""
-    with pytest.raises(ValueError, match="APP_MIGRATION_USE_NEW_CACHE is true or false"):
-        CacheMigrationManager(
-            ImprovedAsyncCache(), ImprovedAsyncCache(), environ={"APP_MIGRATION_USE_NEW_CACHE": "ture"}
-        )
-
-
-def test_the_switch_overrides_at_run_time(virtual_time: VirtualTime) -> None:
-    """Off and on again without a restart; what was written while off is not stale on the new side."""
-
-    async def main() -> None:
-        pair = Pair("live")
-        await pair.manager.set("k", "before", 60.0)
-        await pair.manager.set_use_new_cache(False)
-        assert pair.manager.stage is Stage.OFF
-        await pair.manager.set("k", "after", 60.0)
-        assert await pair.manager.set_use_new_cache(True) is True
-        assert await pair.manager.get("k") == "after"
-        await pair.manager.shutdown()
-
-    virtual_time.run(main())
-
-
 def test_it_answers_to_both_dialects(virtual_time: VirtualTime) -> None:
     """`ttl_seconds`, `stop` and `get_detailed_metrics` work as `ttl`, `shutdown` and `get_stats`."""
 
@@ -420,22 +278,6 @@ def test_values_that_cannot_be_compared_fail_no_read(virtual_time: VirtualTime) 
         assert isinstance(await pair.manager.get("k"), Touchy)
         assert pair.manager.get_stats()["differences"] == 1
         await pair.manager.shutdown()
-
-    virtual_time.run(main())
-
-
-def test_the_switch_alone_means_live(virtual_time: VirtualTime) -> None:
-    """At run time as at the start; metrics can be switched too."""
-
-    async def main() -> None:
-        manager = Pair("off").manager
-        await manager.set_use_new_cache(True)
-        assert manager.stage is Stage.LIVE
-        manager.set_enable_metrics(False)
-        await manager.set("k", "v")
-        await manager.get("k")
-        assert "new_hits" not in manager.get_stats()
-        await manager.shutdown()
 
     virtual_time.run(main())
 
