@@ -280,10 +280,21 @@ class CacheMigrationManager:
             if value is None:
                 raise error
         if value is None:
-            return None
+            return await self._after_write(key)
         self._count("fallbacks_error" if error else "fallbacks_miss")
         self._count("legacy_hits")
         await self._copy(key, value, record)
+        return value
+
+    async def _after_write(self, key: str) -> Any | None:
+        """What neither side answers because a write of key is under way: wait for its end, then ask the new side."""
+        if key not in self._locks or key not in self._unreadable[Side.OLD]:
+            return None
+        async with self._locked(key):
+            pass
+        value = await self._read(Side.NEW, key)
+        if value is not None:
+            self._count("new_hits")
         return value
 
     async def _get_in_shadow(self, key: str) -> Any | None:

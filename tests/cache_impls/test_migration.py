@@ -317,3 +317,25 @@ def test_a_read_from_a_side_that_was_behind_answers_no_old_news(virtual_time: Vi
         await pair.manager.shutdown()
 
     virtual_time.run(main())
+
+
+def test_a_read_during_a_write_waits_rather_than_misses(virtual_time: VirtualTime) -> None:
+    """The old side is outdated and the new one does not have it yet: check found a miss there (C3)."""
+
+    async def main() -> None:
+        pair = Pair("live")
+        await pair.old.set("k", "first")
+        pair.new.gate = gate = asyncio.Event()
+        writing = asyncio.create_task(pair.manager.set("k", "second"))
+        await pair.new.waiting.wait()
+        pair.new.gate = None
+        reading = asyncio.create_task(pair.manager.get("k"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not reading.done()
+        gate.set()
+        await writing
+        assert await reading == "second"
+        await pair.manager.shutdown()
+
+    virtual_time.run(main())

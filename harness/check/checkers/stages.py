@@ -27,11 +27,12 @@ _READS: dict[int, tuple[tuple[int, ...], ...]] = {
     0: ((OLD,),),
     1: ((OLD,),),
     2: ((OLD, NEW),),
-    3: ((NEW,), (NEW, OLD)),
+    3: ((NEW,), (NEW, OLD, NEW), (NEW, OLD)),
     4: ((NEW,),),
     5: ((NEW,),),
 }
-"""By the place of the stage: off, dualwrite, shadow, live, rampdown, complete; live asks the old side if it must."""
+"""By the place of the stage: off, dualwrite, shadow, live, rampdown, complete. Live asks the old side if it must, and
+the new one again if a write that was under way has made the old one outdated."""
 _WRITES: dict[int, tuple[int, ...]] = {0: (OLD,), 1: (OLD, NEW), 2: (OLD, NEW), 3: (NEW, OLD), 4: (NEW, OLD), 5: (NEW,)}
 _LIVE = 3
 # Plain ints, because an enum costs ten times as much to compare.
