@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,8 @@ from harness.stats.location import one_sample
 
 Record = dict[str, Any]
 
+_BREAK_SECONDS = 1_200.0
+"""Without any run between, two belong to different sessions."""
 _APART_SECONDS = 600
 
 
@@ -122,14 +125,32 @@ def _widths(of: Of) -> Iterable[Row]:
 
 
 def _stored(of: Of) -> Iterable[Row]:
+    """All comparisons, then those within one session alone: between two the machine itself may have changed."""
+    session_of = _sessions([run["at"] for runs in of.values() for run in runs])
     same = [(run["at"], BaselineDocument.model_validate(run["document"])) for run in of.get("stored, same", [])]
     slow = [(run["at"], BaselineDocument.model_validate(run["document"])) for run in of.get("stored, +10 %", [])]
-    verdicts = [_compare(one, other) for at, one in same for later, other in same if later - at >= _APART_SECONDS]
-    if verdicts:
-        yield "stored: false ROLLBACK, ten minutes apart or more", "1 %", _of_verdicts(verdicts, Verdict.ROLLBACK)
-    verdicts = [_compare(one, other) for at, one in same for later, other in slow if abs(later - at) >= _APART_SECONDS]
-    if verdicts:
-        yield "stored: ROLLBACK at +10 %, ten minutes apart or more", "95 %", _of_verdicts(verdicts, Verdict.ROLLBACK)
+    for what, reach, pairs in (
+        ("false ROLLBACK", "1 %", [(one, other) for one in same for other in same if one[0] < other[0]]),
+        ("ROLLBACK at +10 %", "95 %", [(one, other) for one in same for other in slow]),
+    ):
+        apart = [(one, other) for one, other in pairs if abs(other[0] - one[0]) >= _APART_SECONDS]
+        verdicts = [(_compare(one[1], other[1]), session_of[one[0]] == session_of[other[0]]) for one, other in apart]
+        if verdicts:
+            yield f"stored: {what}, ten minutes apart or more", reach, _of_verdicts([v for v, _ in verdicts])
+        within = [verdict for verdict, together in verdicts if together]
+        if within and len(within) < len(verdicts):
+            yield f"stored: {what}, the same within one session", reach, _of_verdicts(within)
+
+
+def _sessions(times: list[float]) -> dict[float, int]:
+    """The session of each run: one ends where nothing was measured for `_BREAK_SECONDS`."""
+    found: dict[float, int] = {}
+    session, before = 0, -math.inf
+    for at in sorted(times):
+        session += at - before > _BREAK_SECONDS
+        found[at] = session
+        before = at
+    return found
 
 
 def _compare(one: BaselineDocument, other: BaselineDocument) -> Verdict:
@@ -139,9 +160,9 @@ def _compare(one: BaselineDocument, other: BaselineDocument) -> Verdict:
     return Verdict.worst([result.verdict for result in results if result.verdict is not None])
 
 
-def _of_verdicts(verdicts: list[Verdict], wanted: Verdict) -> str:
+def _of_verdicts(verdicts: list[Verdict]) -> str:
     undecided = sum(verdict is Verdict.INCONCLUSIVE for verdict in verdicts)
-    count = sum(verdict is wanted for verdict in verdicts)
+    count = sum(verdict is Verdict.ROLLBACK for verdict in verdicts)
     return f"{count} of {len(verdicts)} comparisons ({count / len(verdicts):.1%}), {undecided} undecided"
 
 
