@@ -108,6 +108,10 @@ def _fewer_operations(schedule: Schedule) -> Iterator[Schedule]:
         for i, steps in enumerate(clients):
             for at in range(0, len(steps), length):
                 yield _with_client(schedule, i, steps[:at] + steps[at + length :])
+                if length == 1 and steps[at].pause and at + 1 < len(steps):
+                    # Perhaps only its pause matters: the next step waits that long as well.
+                    later = steps[at + 1]._replace(pause=steps[at].pause + steps[at + 1].pause)
+                    yield _with_client(schedule, i, (*steps[:at], later, *steps[at + 2 :]))
         if length == 1:
             break
         length //= 2

@@ -75,3 +75,40 @@ def test_plays_are_bounded() -> None:
 
     shrink(draw(1, ALL, POLICIES), fails, plays=17)
     assert len(played) == 17
+
+
+def test_a_pause_is_handed_on() -> None:
+    """The fault needs a clear a second after a set; that the second went by before a read in between is chance."""
+
+    def fails(schedule: Schedule) -> Schedule | None:
+        waited: int | None = None
+        for step in (step for client in schedule.clients for step in client):
+            waited = None if waited is None else waited + step.pause
+            if step.act == Op.CLEAR and waited is not None and waited >= TICKS_PER_SECOND:
+                return schedule._replace(choices=(), trouble=())
+            if step.act == Op.SET:
+                waited = 0
+        return None
+
+    steps = (Step(Op.SET), Step(Op.GET, pause=TICKS_PER_SECOND), Step(Op.CLEAR))
+    smallest = shrink(Schedule(Profile.CALM, (steps,), "few", 1, choices=(), trouble=()), fails)
+    assert smallest.clients == ((Step(Op.SET), Step(Op.CLEAR, pause=TICKS_PER_SECOND)),)
+
+
+def test_what_comes_first_is_drawn_and_shrunk() -> None:
+    """For caches with stages: moves and entries before the clients come, gone where they do not matter."""
+    shape = ALL._replace(acts=(*ALL.acts, int(Op.MOVE)), stages=6)
+    schedules = [draw(seed, shape, POLICIES) for seed in range(50)]
+    assert any(step.act == Op.SET for schedule in schedules for step in schedule.first)
+    assert any(step.act == Op.MOVE for schedule in schedules for step in schedule.first)
+    assert [Schedule.from_json(schedule.to_json()) for schedule in schedules] == schedules
+    assert not any(draw(seed, ALL, POLICIES).first for seed in range(50))
+
+    def fails(schedule: Schedule) -> Schedule | None:
+        moved = any(step.act == Op.MOVE and step.amount == 3 for step in schedule.first)
+        return schedule._replace(choices=(), trouble=()) if moved else None
+
+    start = next(schedule for schedule in schedules if fails(schedule) and len(schedule.first) > 2)
+    smallest = shrink(start._replace(choices=(), trouble=()), fails)
+    assert smallest.first == (Step(Op.MOVE, amount=3),)
+    assert smallest.operations == 1
