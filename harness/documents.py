@@ -217,6 +217,14 @@ class CheckedResult(Document):
     """Schedules that were played before it was seen."""
 
 
+class StalenessResult(Document):
+    """How many writes left the sides apart for at most so long, and longer than the one before."""
+
+    up_to_seconds: float | None
+    """None for all that took longer."""
+    writes: int
+
+
 class DrivenResult(Document):
     """A workload that was driven through a fresh cache, every operation judged."""
 
@@ -235,6 +243,8 @@ class ExploredResult(Document):
     """What was made to go wrong."""
     policies: tuple[str, ...]
     workloads: tuple[DrivenResult, ...] = ()
+    staleness: tuple[StalenessResult, ...] = ()
+    """Of a migration: how long its sides were apart after each write of both, in virtual time with all its troubles."""
 
 
 class CheckDocument(Document):

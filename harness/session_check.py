@@ -12,6 +12,7 @@ from cache_impls.registry import Spec, SpecError, parse
 from harness import store
 from harness.check import replays
 from harness.check.checkers import catalogue
+from harness.check.checkers.agreement import EDGES_NS
 from harness.check.rules import RULES
 from harness.check.run import Events, run
 from harness.check.verdicts import BLOCKS, CheckRequest, results, verdict, warnings_of, why_unjudged
@@ -21,6 +22,7 @@ from harness.documents import (
     DrivenResult,
     ExploredResult,
     ReplayDocument,
+    StalenessResult,
 )
 from harness.errors import HarnessError, UsageError
 from harness.measure import workload as workloads
@@ -80,6 +82,10 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
             workloads=tuple(
                 DrivenResult(name=event["name"], operations=event["operations"], clients=request.clients)
                 for event in found.recorded
+            ),
+            staleness=tuple(
+                StalenessResult(up_to_seconds=None if edge is None else edge / 1e9, writes=writes)
+                for edge, writes in zip((*EDGES_NS, None), found.staleness, strict=False)
             ),
         ),
         checks=tuple(checks),

@@ -141,6 +141,8 @@ class Explorer:
             self._player = Player(build, self._tape, self.stages)
         self._how = how
         self._seed = seed
+        self.staleness = np.zeros(len(agreement.EDGES_NS) + 1, dtype=np.int64)
+        """Of a migration: writes by how long its sides were apart after them."""
         self.broken: set[str] = set()
         """Laws that were seen broken."""
         self.crashed: dict[str, str] = {}
@@ -159,6 +161,8 @@ class Explorer:
         played = [self._play(self.schedule(first + i)) for i in range(schedules)]
         history = self._tape.take()
         self.tally.add(history, schedules)
+        if self.stages:
+            self.staleness += agreement.staleness(history)
         for checker, findings in self.judge(history):
             shortest = min(findings, key=lambda finding: (played[finding.schedule].schedule.operations, finding))
             after = first + min(finding.schedule for finding in findings) + 1

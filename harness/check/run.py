@@ -36,6 +36,8 @@ class Events:
     operations: int = 0
     problems: list[str] | None = None
     """What C13 found; None if exploration did not come to its end."""
+    staleness: list[int] = field(default_factory=list)
+    """Of a migration: writes by how long its sides were apart, by `agreement.EDGES_NS`."""
     crashed: Event = field(default_factory=dict)
     """Checkers that failed, and how."""
     internal: Event | None = None
@@ -95,7 +97,7 @@ def _take(event: Event, found: Events, say: Say) -> None:
     elif kind == "end":
         found.ended = True
     elif kind == "explored":
-        found.problems, found.crashed = event["problems"], event["crashed"]
+        found.problems, found.crashed, found.staleness = event["problems"], event["crashed"], event["staleness"]
     elif kind == "alive":
         say(f"{found.schedules} schedules, {found.operations} operations; {event['doing']}")
     elif kind in ("bad", "real"):

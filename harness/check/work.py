@@ -189,7 +189,8 @@ def _explore(job: dict[str, Any], explorer: Explorer, emit: Emit, default_ttl_ns
         emit("progress", schedules=explorer.tally.schedules, operations=explorer.tally.operations)
         if enough & explorer.broken:
             break
-    emit("explored", problems=explorer.tally.problems(), crashed=explorer.crashed)
+    staleness = explorer.staleness.tolist() if explorer.stages else []
+    emit("explored", problems=explorer.tally.problems(), crashed=explorer.crashed, staleness=staleness)
 
 
 def _conform(builds: Builds, clock: WorkloadClock, emit: Emit, only: set[str], *, native: bool) -> int:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from harness.check.checkers import catalogue
 from harness.check.rules import RULES
-from harness.documents import CheckDocument, CheckedResult, ReplayDocument
+from harness.documents import CheckDocument, CheckedResult, ReplayDocument, StalenessResult
 from harness.errors import UsageError
 from harness.model import CheckVerdict
 from harness.report.junit import text
@@ -161,6 +161,7 @@ def _footer(document: CheckDocument) -> list[str]:
             f"explored {explored.schedules:,} schedules, {explored.operations:,} operations, {clock}: "
             f"{', '.join(explored.profiles)}{how}"
         )
+    lines += _staleness(explored.staleness)
     lines += [
         f"drove {driven.name}: {driven.operations:,} operations by {driven.clients} clients, every answer judged"
         for driven in explored.workloads
@@ -170,6 +171,17 @@ def _footer(document: CheckDocument) -> list[str]:
         "cachegate explain ID says what a check means"
     )
     return lines
+
+
+def _staleness(rows: tuple[StalenessResult, ...]) -> list[str]:
+    apart = [row for row in rows if row.writes]
+    if not apart:
+        return []
+    at_once = rows[0].writes
+    longest = apart[-1].up_to_seconds
+    bound = f"at most {longest:g} s" if longest is not None else f"some more than {rows[-2].up_to_seconds:g} s"
+    total = sum(row.writes for row in apart)
+    return [f"its sides agreed at once after {at_once:,} of {total:,} writes; the others left them apart, {bound}"]
 
 
 def _grouped(document: CheckDocument) -> list[tuple[CheckVerdict, str, list[str]]]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cache_impls.protocol import Capability
 from harness.check.checkers.finding import Finding, History, Promises
-from harness.history import MISS, Op, Outcome
+from harness.history import MISS, Column, Op, Outcome
 
 ID = "C8"
 NEEDS = Capability(0)
@@ -33,3 +33,37 @@ def find(history: History, _promises: Promises) -> list[Finding]:
         for one, other in zip(old, new, strict=True)
         if history.tag[one] != history.tag[other]
     ]
+
+
+EDGES_NS = (0, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000)
+"""Upper edges of the staleness histogram, the first exact; longer ones are counted last."""
+
+
+def staleness(history: History) -> Column:
+    """How long the sides were apart after each write of both: counts by `EDGES_NS`, and one more.
+
+    From the end of the first side's write to the end of the last, of operations that wrote both sides well.
+    """
+    calls = np.flatnonzero(history.is_op(Op.SIDE_SET, Op.SIDE_DELETE) & (history.outcome == Outcome.OK))
+    writes = np.flatnonzero(history.is_op(Op.SET, Op.DELETE))
+    counts = np.zeros(len(EDGES_NS) + 1, dtype=np.int64)
+    if not len(calls) or not len(writes):
+        return counts
+    # A client does one thing at a time, so a call belongs to its client's last write that began before it.
+    name = history.schedule * (int(history.client.max()) + 2) + history.client + 1
+    place = name * history.tick + history.start
+    writes = writes[np.argsort(place[writes])]
+    found = np.searchsorted(place[writes], place[calls]) - 1
+    parent = writes[np.maximum(found, 0)]
+    inside = (found >= 0) & (name[parent] == name[calls]) & (history.end[parent] > history.start[calls])
+    calls, parent = calls[inside], parent[inside]
+    order = np.argsort(parent, kind="stable")
+    calls, parent = calls[order], parent[order]
+    first = np.flatnonzero(np.diff(parent, prepend=-1))
+    if not len(first):
+        return counts
+    ends = history.end_ns[calls]
+    apart = np.maximum.reduceat(ends, first) - np.minimum.reduceat(ends, first)
+    both = np.diff(first, append=len(calls)) >= 2  # sides
+    np.add.at(counts, np.searchsorted(np.array(EDGES_NS), apart[both]), 1)
+    return counts

@@ -56,6 +56,26 @@ def test_c8_sides_that_differ() -> None:
     assert not breaks(agreement, history(old, new | {"key": 1}))
 
 
+def test_c8_how_long_the_sides_were_apart() -> None:
+    """By the ends of a write's two calls; one call alone, a call of a read and another client's are no pair."""
+    found = agreement.staleness(
+        history(
+            op(Op.SET, 1, 20, tag=1, client=1, end_ns=SECOND),
+            op(Op.SIDE_SET, 2, 3, client=1, side=0, end_ns=SECOND // 2),
+            op(Op.SET, 4, 30, tag=2, client=2),
+            op(Op.SIDE_SET, 5, 6, client=2, side=0, end_ns=7),
+            op(Op.SIDE_SET, 7, 8, client=1, side=1, end_ns=SECOND),
+            op(Op.SIDE_SET, 9, 10, client=2, side=1, end_ns=7),
+            op(Op.DELETE, 40, 44, client=1),
+            op(Op.SIDE_DELETE, 41, 42, client=1, side=0),
+            op(Op.GET, 50, 54, client=1),
+            op(Op.SIDE_SET, 51, 52, client=1, side=1),
+        )
+    )
+    assert found.tolist() == [1, 0, 0, 0, 1, 0, 0]
+    assert agreement.staleness(history(op(Op.SET, 1, 2, tag=1))).sum() == 0
+
+
 # C9
 
 CALLS = {"off": (0,), "dualwrite": (0, 1), "shadow": (0, 1), "live": (1, 0), "rampdown": (1, 0), "complete": (1,)}
