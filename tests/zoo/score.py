@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +22,14 @@ from animals import DECOYS, FAULTS, Animal  # found by the line above
 
 from harness.check.rules import RULES
 from harness.check.run import Events, run
+from harness.measure.environment import environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULTS = ROOT / "results" / "zoo"
-OURS = (*("legacy", "improved", "improved?num_shards=1"),)
+OURS = tuple(
+    Animal(name=spec, spec=spec, caught_by=(), source="ours")
+    for spec in ("legacy", "improved", "improved?num_shards=1", "migration?stage=live")
+)
 LAWS = {rule.id for rule in RULES if rule.kind == "law"}
 
 
@@ -87,18 +93,22 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="repeat with so many seeds")
     parser.add_argument("--only", action="append", help="one animal; may be repeated")
     parser.add_argument("--faults", action="store_true", help="leave the decoys out")
+    parser.add_argument("--jobs", type=int, default=1, help="so many at once, of which each needs a processor")
     parser.add_argument("--schedules", type=int, default=10_000, help="of a decoy, all; of a fault, at most 60 s worth")
     arguments = parser.parse_args()
-    animals = FAULTS if arguments.faults else (*FAULTS, *DECOYS)
+    animals = FAULTS if arguments.faults else (*FAULTS, *DECOYS, *OURS)
     chosen = [animal for animal in animals if not arguments.only or animal.name in arguments.only]
-    scored = []
-    for animal in chosen:
-        for seed in range(1, arguments.seeds + 1):
-            limit = 10**9 if animal.caught_by else arguments.schedules
-            found = score(animal, seed, limit, 60.0 if animal.caught_by else 600.0)
-            scored.append(found)
-            print(_line(animal, found), flush=True)
-    return _summary(scored)
+    tasks = [(animal, seed) for animal in chosen for seed in range(1, arguments.seeds + 1)]
+
+    def scored(task: tuple[Animal, int]) -> Scored:
+        animal, seed = task
+        limit = 10**9 if animal.caught_by else arguments.schedules
+        found = score(animal, seed, limit, 60.0 if animal.caught_by else 600.0)
+        print(_line(animal, found), flush=True)
+        return found
+
+    with ThreadPoolExecutor(arguments.jobs) as pool:  # each waits for a process of its own
+        return _summary(list(pool.map(scored, tasks)))
 
 
 def _line(animal: Animal, found: Scored) -> str:
@@ -119,25 +129,50 @@ def _summary(scored: list[Scored]) -> int:
     alarms = [found for found in decoys if found.accused]
     by_schedules = [found for found in faults if found.found and found.schedules]
     shrunk = [found.operations for found in faults if found.operations is not None]
-    print(
-        f"\n{len(faults) - len(missed)} of {len(faults)} faults found, {len(missed)} missed; "
-        f"{len(alarms)} false alarms on {len(decoys)} decoys "
-        f"({min((found.schedules for found in decoys), default=0):,} schedules each)"
-    )
+    seeds = len({found.seed for found in scored})
+    told = []
+    if faults:
+        told.append(
+            f"{len(faults) - len(missed)} of {len(faults)} faults found, {len(missed)} missed ({_times(seeds)})"
+        )
+    if decoys:
+        fewest = min(found.schedules for found in decoys)
+        told.append(f"{len(alarms)} false alarms on {len(decoys)} correct caches, {fewest:,} schedules each or more")
     if by_schedules:
-        print(
+        told.append(
             f"schedules to find, in the median {statistics.median(found.schedules for found in by_schedules):,.0f}, "
             f"at most {max(found.schedules for found in by_schedules):,}; "
             f"{sum(found.schedules == 0 for found in faults if found.found)} by a rule alone"
         )
+        slowest = max(faults, key=lambda found: found.seconds)
+        told.append(f"the slowest to find and shrink took {slowest.seconds:.0f} s ({slowest.animal})")
     if shrunk:
         short = sum(operations <= 8 for operations in shrunk)
-        print(f"shrunk to at most 8 operations: {short} of {len(shrunk)}; in the median {statistics.median(shrunk):g}")
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(found._asdict()) for found in scored]
-    if not (set(names) - {found.animal for found in scored}):  # not of a part
-        (RESULTS / f"score-{len(scored)}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        told.append(
+            f"shrunk to at most 8 operations: {short} of {len(shrunk)}; in the median {statistics.median(shrunk):g}"
+        )
+    print("", *told, sep="\n")
+    if not (names - {found.animal for found in scored}):  # not of a part
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        name = f"score-{_times(seeds).replace(' ', '-')}"
+        rows = "".join(json.dumps(found._asdict()) + "\n" for found in scored)
+        (RESULTS / f"{name}.jsonl").write_text(rows, encoding="utf-8")
+        machine = environment()
+        where = f"{machine.cpu_model}, {machine.cpu_count} processors, Python {machine.python}, commit {_commit()}"
+        text = "\n".join(
+            ("# The zoo's score", "", f"On {where}; other work shared the machine.", "", *map("- ".__add__, told))
+        )
+        (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
     return 1 if missed or alarms else 0
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
+def _times(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 if __name__ == "__main__":
