@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -93,24 +94,27 @@ def main() -> None:
     """Do what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2, help="repeat with so many seeds")
+    parser.add_argument("--jobs", type=int, default=1, help="so many at once, of which each needs a processor")
     parser.add_argument("--fresh", action="store_true", help="forget earlier runs")
     arguments = parser.parse_args()
     RESULTS.mkdir(parents=True, exist_ok=True)
     if arguments.fresh:
         RUNS.unlink(missing_ok=True)
     done = {(row["animal"], row["way"], row["seed"]) for row in load()}
+    seeds = range(1, arguments.seeds + 1)
+    tasks = [(animal, way, seed) for seed in seeds for animal in by_exploring() for way in WAYS]
+    missing = [task for task in tasks if (task[0].name, *task[1:]) not in done]
+    pool = ThreadPoolExecutor(arguments.jobs)  # each waits for a process of its own
     try:
-        for seed in range(1, arguments.seeds + 1):
-            for animal in by_exploring():
-                for way in WAYS:
-                    if (animal.name, way, seed) in done:
-                        continue
-                    found = explored(animal, way, seed)
-                    with RUNS.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(found) + "\n")
-                    print(f"{animal.name} {way} {seed}: {found['after']}", file=sys.stderr, flush=True)
+        for finished in as_completed([pool.submit(explored, *task) for task in missing]):
+            found = finished.result()
+            with RUNS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
+            print(f"{found['animal']} {found['way']} {found['seed']}: {found['after']}", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept", file=sys.stderr)
+    finally:
+        pool.shutdown(cancel_futures=True)
     text = table(load())
     (RESULTS / "policies.md").write_text(text, encoding="utf-8")
     print(text)
