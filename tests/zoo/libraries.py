@@ -72,7 +72,7 @@ def main() -> int:
         f"`cache_impls/adapters`, seed {SEED}. *By design* or *defect* is how we read the library's own documentation.",
         "Manners (odd arguments, use after shutdown, expired entries in sizes) are left out. Each comes again with",
         f"`cachegate check LIBRARY --seed {SEED} --only CHECK`, which prints the id for `cachegate replay`; that was",
-        "tried when this was written. Valkey is a server, so it runs on a real event loop, in real time, with its own URL.",
+        "tried when this was written. Valkey is a server, so it runs on a real event loop, in real time, by its URL.",
         "",
         "| library | version | breaks | shortest history, or what was seen | by design or defect |",
         "|---|---|---|---|---|",
