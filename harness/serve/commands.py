@@ -1,0 +1,212 @@
+"""The commands that a host answers, a function each: the words of a command in, a reply out.
+
+What a cache has, and what clients ask when they connect. Keys are text to the cache (bytes that are no UTF-8 survive),
+values are bytes. An error of the cache becomes an error reply and is counted; the host never dies of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from harness.serve.resp import NULL, OK, PONG, Command, array, bulk, error, integer, mapping
+
+if TYPE_CHECKING:
+    from harness.serve.host import Host
+
+Answer = Callable[["Session", Command], Awaitable[bytes]]
+
+_MILLISECONDS = 1000
+
+
+class Session:
+    """What a host knows of one client."""
+
+    __slots__ = ("host", "name", "number", "protocol", "quits")
+
+    def __init__(self, host: Host, number: int) -> None:
+        self.host = host
+        self.number = number
+        self.protocol = 2
+        self.name = b""
+        self.quits = False
+
+
+class WrongArgumentsError(Exception):
+    """The client's own mistake: told as an error, and no error of the cache."""
+
+
+async def answer(session: Session, command: Command) -> bytes:
+    """The reply to a command, whatever happens."""
+    name = command[0].upper()
+    handler = COMMANDS.get(name)
+    if handler is None:
+        shown = command[0][:64].decode(errors="replace")
+        return error(f"unknown command '{shown}': a cache has {', '.join(sorted(n.decode() for n in COMMANDS))}")
+    try:
+        return await handler(session, command)
+    except WrongArgumentsError as wrong:
+        return error(str(wrong))
+
+
+async def _get(session: Session, command: Command) -> bytes:
+    if len(command) != 2:
+        raise _arity(command)
+    found = await session.host.get(key_of(command[1]))
+    if found is None:
+        return NULL[session.protocol]
+    if found.__class__ is not bytes:
+        found = str(found).encode()
+    return b"$%d\r\n%b\r\n" % (len(found), found)  # as `bulk`, without the call
+
+
+async def _set(session: Session, command: Command) -> bytes:
+    if len(command) < 3:
+        raise _arity(command)
+    await session.host.set(key_of(command[1]), command[2], _ttl_of(command[3:]) if len(command) > 3 else None)
+    return OK
+
+
+async def _setex(session: Session, command: Command) -> bytes:
+    if len(command) != 4:
+        raise _arity(command)
+    unit = b"PX" if command[0].upper() == b"PSETEX" else b"EX"
+    await session.host.set(key_of(command[1]), command[3], _ttl_of([unit, command[2]]))
+    return OK
+
+
+async def _delete(session: Session, command: Command) -> bytes:
+    if len(command) < 2:
+        raise _arity(command)
+    return integer(sum([bool(await session.host.delete(key_of(key))) for key in command[1:]]))
+
+
+async def _exists(session: Session, command: Command) -> bytes:
+    if len(command) < 2:
+        raise _arity(command)
+    # A cache has no other way to say whether a key is there: it counts as a read.
+    return integer(sum([await session.host.get(key_of(key)) is not None for key in command[1:]]))
+
+
+async def _size(session: Session, _command: Command) -> bytes:
+    return integer(await session.host.size())
+
+
+async def _clear(session: Session, _command: Command) -> bytes:
+    await session.host.clear()
+    return OK
+
+
+async def _ping(_session: Session, command: Command) -> bytes:
+    return bulk(command[1]) if len(command) > 1 else PONG
+
+
+async def _echo(_session: Session, command: Command) -> bytes:
+    if len(command) != 2:
+        raise _arity(command)
+    return bulk(command[1])
+
+
+async def _info(session: Session, _command: Command) -> bytes:
+    return bulk("".join(f"{name}:{value}\r\n" for name, value in session.host.info().items()).encode())
+
+
+async def _hello(session: Session, command: Command) -> bytes:
+    if len(command) > 1:
+        if command[1] not in (b"2", b"3"):
+            return error("unsupported protocol version", "NOPROTO")
+        session.protocol = int(command[1])
+    told = [
+        ("server", bulk(b"cachegate")),
+        ("version", bulk(session.host.version.encode())),
+        ("proto", integer(session.protocol)),
+        ("id", integer(session.number)),
+        ("mode", bulk(b"standalone")),
+        ("role", bulk(b"master")),
+        ("modules", array(())),
+    ]
+    return mapping(told, session.protocol)
+
+
+async def _client(session: Session, command: Command) -> bytes:
+    asked = command[1].upper() if len(command) > 1 else b""
+    if asked == b"ID":
+        return integer(session.number)
+    if asked == b"GETNAME":
+        return bulk(session.name)
+    if asked == b"SETNAME" and len(command) > 2:
+        session.name = command[2]
+    if asked in (b"SETNAME", b"SETINFO", b"NO-EVICT", b"NO-TOUCH", b"MAINT_NOTIFICATIONS"):
+        return OK
+    raise WrongArgumentsError("of CLIENT there are ID, GETNAME, SETNAME and SETINFO")
+
+
+async def _nothing(session: Session, command: Command) -> bytes:
+    """CONFIG GET and COMMAND: asked by tools when they begin, and content with nothing."""
+    if command[0].upper() == b"CONFIG":
+        return mapping([(name.decode(errors="replace"), bulk(b"")) for name in command[2:]], session.protocol)
+    asked = command[1].upper() if len(command) > 1 else b""
+    return integer(len(COMMANDS)) if asked == b"COUNT" else array(())
+
+
+async def _select(_session: Session, command: Command) -> bytes:
+    if command[1:] != [b"0"]:
+        raise WrongArgumentsError("DB index is out of range: there is database 0")
+    return OK
+
+
+async def _quit(session: Session, _command: Command) -> bytes:
+    session.quits = True
+    return OK
+
+
+async def _reset(session: Session, _command: Command) -> bytes:
+    session.protocol, session.name = 2, b""
+    return b"+RESET\r\n"
+
+
+COMMANDS: dict[bytes, Answer] = {
+    b"GET": _get,
+    b"SET": _set,
+    b"SETEX": _setex,
+    b"PSETEX": _setex,
+    b"DEL": _delete,
+    b"UNLINK": _delete,
+    b"EXISTS": _exists,
+    b"DBSIZE": _size,
+    b"FLUSHALL": _clear,
+    b"FLUSHDB": _clear,
+    b"PING": _ping,
+    b"ECHO": _echo,
+    b"INFO": _info,
+    b"HELLO": _hello,
+    b"CLIENT": _client,
+    b"CONFIG": _nothing,
+    b"COMMAND": _nothing,
+    b"SELECT": _select,
+    b"QUIT": _quit,
+    b"RESET": _reset,
+}
+
+
+def key_of(key: bytes) -> str:
+    """A key as text; bytes that are no UTF-8 survive as surrogates."""
+    return key.decode("utf-8", "surrogateescape")
+
+
+def _arity(command: Command) -> WrongArgumentsError:
+    return WrongArgumentsError(f"wrong number of arguments for '{command[0].decode(errors='replace').lower()}' command")
+
+
+def _ttl_of(options: list[bytes]) -> float:
+    """Seconds from EX or PX, the only options of SET that a cache can keep. Raises WrongArgumentsError."""
+    unit = options[0].upper()
+    if len(options) != 2 or unit not in (b"EX", b"PX"):
+        raise WrongArgumentsError("syntax error: of SET's options a cache has EX seconds and PX milliseconds")
+    try:
+        amount = int(options[1])
+    except ValueError:
+        raise WrongArgumentsError("value is not an integer or out of range") from None
+    if not 0 < amount < 2**53:
+        raise WrongArgumentsError("invalid expire time in 'set' command")
+    return amount if unit == b"EX" else amount / _MILLISECONDS

@@ -1,0 +1,291 @@
+"""The host: one cache behind a RESP server, counted and timed.
+
+A connection is one task that answers its commands in order, as Redis does; connections interleave wherever the cache
+suspends. Replies of commands that came together leave together. What the cache raises is an error reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import perf_counter_ns
+from typing import Any, cast
+
+from cache_impls.dialects import Adapted
+from harness import __version__
+from harness.serve.commands import Session, answer
+from harness.serve.resp import Command, Limits, Parser, ProtocolError, error
+
+OPERATIONS = ("get", "set", "delete", "clear", "size")
+EDGES_SECONDS = (
+    *(1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+"""Upper edges of the histogram of durations."""
+MAX_CLIENTS = 10_000
+_WAITING = 1_000
+"""Commands of a connection that wait, above which its socket is read no further."""
+_REPLIES_BYTES = 256 * 1024
+"""Replies are sent at the latest when so much of them has gathered."""
+_MAX_OUT_BYTES = 64 * 1024 * 1024
+"""Replies that a client does not fetch, above which its connection ends."""
+DRAIN_SECONDS = 5.0
+_PROBE = "cachegate:health"
+
+
+class Tally:
+    """One operation's counts and durations."""
+
+    __slots__ = ("buckets", "errors", "ok", "seconds_ns")
+
+    def __init__(self) -> None:
+        self.ok = 0
+        self.errors = 0
+        self.seconds_ns = 0
+        self.buckets = [0] * (len(EDGES_SECONDS) + 1)
+
+
+_EDGES_NS = [round(edge * 1e9) for edge in EDGES_SECONDS]
+
+
+class Host:
+    """One cache, and everybody who uses it."""
+
+    version = __version__
+
+    def __init__(self, cache: Adapted, spec: str, limits: Limits = Limits()) -> None:  # noqa: B008  # immutable
+        self.cache = cache
+        self.spec = spec
+        self.limits = limits
+        self.tallies = {name: Tally() for name in OPERATIONS}
+        self.errors: dict[str, int] = {}
+        """By the name of what the cache raised."""
+        self.connections: set[Connection] = set()
+        self.accepted = 0
+        self.refused = 0
+        """Connections that ended for what they sent, or that came too many."""
+        self.began = time.monotonic()
+        self.draining = False
+        self.get = self._timed("get", cache.get)
+        self.set = self._timed("set", cache.set)
+        self.delete = self._timed("delete", cache.delete)
+        self.clear = self._timed("clear", cache.clear)
+        self.size = self._timed("size", cache.size)
+
+    def _timed(self, name: str, operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        tally, edges = self.tallies[name], _EDGES_NS
+
+        async def timed(*args: Any) -> Any:
+            began_ns = perf_counter_ns()
+            try:
+                found = await operation(*args)
+            except Exception as raised:
+                tally.errors += 1
+                kind = type(raised).__name__
+                self.errors[kind] = self.errors.get(kind, 0) + 1
+                raise CacheError(f"{name} raised {kind}: {raised}") from raised
+            took_ns = perf_counter_ns() - began_ns
+            tally.ok += 1
+            tally.seconds_ns += took_ns
+            tally.buckets[bisect_left(edges, took_ns)] += 1
+            return found
+
+        return timed
+
+    @property
+    def uptime_seconds(self) -> float:
+        """Since it was made."""
+        return time.monotonic() - self.began
+
+    def info(self) -> dict[str, object]:
+        """What INFO says: the server, its clients, and what was asked of the cache."""
+        counts = {f"cachegate_{name}_ok": tally.ok for name, tally in self.tallies.items()}
+        failed = {f"cachegate_{name}_errors": tally.errors for name, tally in self.tallies.items()}
+        return {
+            "redis_version": "7.0.0",  # clients look at it to know what they may ask
+            "redis_mode": "standalone",
+            "role": "master",
+            "cachegate_version": self.version,
+            "cachegate_cache": self.spec,
+            "process_id": os.getpid(),
+            "uptime_in_seconds": int(self.uptime_seconds),
+            "connected_clients": len(self.connections),
+            "total_connections_received": self.accepted,
+            "rejected_connections": self.refused,
+            **counts,
+            **failed,
+        }
+
+    async def health(self) -> dict[str, object]:
+        """Use the cache as a client would, and say how that went. Counted as any other use."""
+        value = b"%d" % time.monotonic_ns()
+        began_ns = perf_counter_ns()
+        try:
+            await self.set(_PROBE, value, 60.0)
+            found = await self.get(_PROBE)
+            await self.delete(_PROBE)
+            problem = "" if found in (value, None) else f"get answered {found!r} for what set had just written"
+        except CacheError as raised:
+            problem = str(raised)
+        return {
+            "status": "fail" if problem else "pass",
+            "cache": self.spec,
+            "problem": problem or None,
+            "seconds": (perf_counter_ns() - began_ns) / 1e9,
+            "uptime_seconds": self.uptime_seconds,
+            "clients": len(self.connections),
+        }
+
+    async def drain(self, server: asyncio.Server) -> None:
+        """Take no new client, let those that are there finish what they asked, and shut the cache down."""
+        self.draining = True
+        server.close()
+        for connection in list(self.connections):
+            connection.finish()
+        tasks = [connection.task for connection in self.connections if connection.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        for connection in list(self.connections):
+            connection.abort()
+        await self.cache.shutdown()
+
+
+class CacheError(Exception):
+    """The cache raised: its error, in a line."""
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._parser = Parser(host.limits)
+        self._commands: deque[Command] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._ends: bytes | None = None
+        """Set when no more will be read: what to say at the end."""
+        self._paused = False
+        self.task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        host = self._host
+        self._transport = cast("asyncio.Transport", transport)
+        if host.draining or len(host.connections) >= MAX_CLIENTS:
+            host.refused += 1
+            self._transport.write(error("max number of clients reached"))
+            self._transport.close()
+            return
+        host.accepted += 1
+        host.connections.add(self)
+        self._transport.set_write_buffer_limits(high=_MAX_OUT_BYTES // 16)
+        self.task = asyncio.get_running_loop().create_task(self._serve(Session(host, host.accepted)))
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        if self._ends is not None:
+            return
+        try:
+            self._commands.extend(self._parser.feed(data))
+        except ProtocolError as wrong:
+            self._host.refused += 1
+            self._commands.extend(wrong.before)
+            self._ends = error(f"Protocol error: {wrong}")
+        if len(self._commands) > _WAITING and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it asked is still answered."""
+        self.finish()
+        return True
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """The client is gone."""
+        self._host.connections.discard(self)
+        self._commands.clear()
+        self.finish()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """The client does not fetch its replies."""
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """It does again, or is gone."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def finish(self) -> None:
+        """End after what was asked."""
+        if self._ends is None:
+            self._ends = b""
+        self._wake()
+
+    def abort(self) -> None:
+        """End now."""
+        if self.task is not None:
+            self.task.cancel()
+        self._transport.abort()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _serve(self, session: Session) -> None:
+        commands, transport = self._commands, self._transport
+        try:
+            while True:
+                if not commands:
+                    if self._ends is not None:
+                        break
+                    self._waiter = asyncio.get_running_loop().create_future()
+                    await self._waiter
+                    self._waiter = None
+                    continue
+                await self._answer_all(session)
+                if session.quits:
+                    break
+                if self._paused:
+                    self._paused = False
+                    transport.resume_reading()
+            if self._ends:
+                transport.write(self._ends)
+        finally:
+            transport.close()
+
+    async def _answer_all(self, session: Session) -> None:
+        """All that came together."""
+        commands, transport = self._commands, self._transport
+        replies: list[bytes] = []
+        size = 0
+        while commands and not session.quits:
+            reply = await self._reply(session, commands.popleft())
+            if not commands and not replies:
+                transport.write(reply)
+                break
+            replies.append(reply)
+            size += len(reply)
+            if size > _REPLIES_BYTES or not commands:
+                transport.write(b"".join(replies))
+                replies.clear()
+                size = 0
+                if self._writable is not None:
+                    await self._writable
+        if replies:
+            transport.write(b"".join(replies))
+        if self._writable is not None:
+            await self._writable
+
+    async def _reply(self, session: Session, command: Command) -> bytes:
+        try:
+            return await answer(session, command)
+        except CacheError as raised:
+            return error(str(raised))

@@ -1,0 +1,149 @@
+"""RESP, the wire protocol of Redis and Valkey: commands in, replies out. Pure.
+
+Source: https://redis.io/docs/latest/develop/reference/protocol-spec. Commands come as arrays of bulk strings, or as
+a line of words (what telnet sends). hiredis is not used here, on purpose: its reader makes a list of whatever
+length a client announces, and cannot be told to refuse; and for commands of two or three words it is no faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+OK = b"+OK\r\n"
+PONG = b"+PONG\r\n"
+NULL = {2: b"$-1\r\n", 3: b"_\r\n"}
+_MAX_WORDS = 1_024
+"""Of one command: more keys than any client of a cache removes at once."""
+_MAX_HEADER = 32
+"""Bytes of a line that announces a length."""
+_MAX_LINE = 64 * 1024
+_ARRAY, _BULK = b"*"[0], b"$"[0]
+
+Command = list[bytes]
+
+
+class ProtocolError(Exception):
+    """What came is no RESP, or more than is allowed: the message is told to the client, whose connection ends."""
+
+    before: list[Command]
+    """Whole commands that came before it, which are answered."""
+
+
+class Limits(NamedTuple):
+    """What one client may send, in bytes."""
+
+    key: int = 64 * 1024
+    value: int = 16 * 1024 * 1024
+
+
+class Parser:
+    """Bytes as they come -> whole commands, for one connection."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._chunks: list[bytes] = []
+        self._held = 0
+        """Bytes in chunks."""
+        self._needed = 0
+        """Bytes without which looking again is in vain."""
+
+    def feed(self, data: bytes) -> list[Command]:
+        """The commands that data completes. Raises ProtocolError."""
+        if self._chunks:
+            self._chunks.append(data)
+            self._held += len(data)
+            if self._held < self._needed:
+                return []
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+        commands: list[Command] = []
+        at, end, self._needed = 0, len(data), 0
+        while at < end:
+            try:
+                command, after = (self._array if data[at] == _ARRAY else self._line)(data, at)
+            except ProtocolError as wrong:
+                wrong.before = commands
+                raise
+            if command is None:
+                self._needed = after - at
+                self._chunks.append(data[at:])
+                self._held = end - at
+                break
+            if command:
+                commands.append(command)
+            at = after
+        return commands
+
+    def _array(self, data: bytes, at: int) -> tuple[Command | None, int]:
+        """A command and where it ends; or None and how far data has to reach before it is worth another look."""
+        count, at = _length(data, at + 1, "multibulk")
+        if count is None:
+            return None, at
+        if count > _MAX_WORDS:
+            raise ProtocolError("invalid multibulk length")
+        command: Command = []
+        for place in range(count):
+            if at < len(data) and data[at] != _BULK:
+                raise ProtocolError(f"expected '$', got {chr(data[at])!r}")
+            length, start = _length(data, at + 1, "bulk")
+            if length is None:
+                return None, start
+            if length > (self._limits.value if place > 1 else self._limits.key):
+                raise ProtocolError("invalid bulk length")
+            at = start + length + 2
+            if at > len(data):
+                return None, at
+            if data[at - 2 : at] != b"\r\n":
+                raise ProtocolError("a bulk string does not end where it said")
+            command.append(data[start : start + length])
+        return command, at
+
+    def _line(self, data: bytes, at: int) -> tuple[Command | None, int]:
+        stop = data.find(b"\n", at)
+        if (len(data) if stop < 0 else stop) - at > _MAX_LINE:
+            raise ProtocolError("too big inline request")
+        if stop < 0:
+            return None, len(data) + 1
+        return data[at:stop].split(), stop + 1
+
+
+def _length(data: bytes, at: int, what: str) -> tuple[int | None, int]:
+    """The number of a header that begins at `at`, and where its line ends; None if it has not come whole."""
+    stop = data.find(b"\r\n", at, at + _MAX_HEADER)
+    if stop < 0:
+        if len(data) - at >= _MAX_HEADER:
+            raise ProtocolError(f"invalid {what} length")
+        return None, len(data) + 1
+    digits = data[at:stop]
+    if not digits.isdigit():
+        raise ProtocolError(f"invalid {what} length")
+    return int(digits), stop + 2
+
+
+def error(message: str, kind: str = "ERR") -> bytes:
+    """An error of one line."""
+    return f"-{kind} {' '.join(message.split())}\r\n".encode(errors="replace")
+
+
+def integer(value: int) -> bytes:
+    """A number."""
+    return b":%d\r\n" % value
+
+
+def bulk(value: bytes) -> bytes:
+    """A string of any bytes."""
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+def array(items: Iterable[bytes]) -> bytes:
+    """Replies as one."""
+    parts = list(items)
+    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+
+
+def mapping(pairs: Iterable[tuple[str, bytes]], protocol: int) -> bytes:
+    """Names and replies: a map in RESP3, a flat array in RESP2."""
+    parts = [part for name, reply in pairs for part in (bulk(name.encode()), reply)]
+    head = b"%%%d\r\n" % (len(parts) // 2) if protocol == 3 else b"*%d\r\n" % len(parts)  # RESP3
+    return head + b"".join(parts)

@@ -1,0 +1,92 @@
+"""Serve one cache until a signal comes: build it, listen, tell where, drain, shut down."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvloop
+
+from cache_impls.registry import Spec
+from harness.errors import UsageError
+from harness.serve import ops as ops_pages
+from harness.serve.host import Connection, Host
+from harness.serve.resp import Limits
+
+_BACKLOG = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What is served, and where. Port 0 takes a free one; ops_port None opens none."""
+
+    spec: Spec
+    address: str = "127.0.0.1"
+    port: int = 0
+    ops_port: int | None = None
+    token: str | None = None
+    capacity: int | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+def serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> None:
+    """Serve until SIGTERM or SIGINT. ready is told the addresses once clients can come.
+
+    Raises UsageError for a port that is taken, and SpecError for a cache that cannot be built.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(serving, ready))
+
+
+async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, ended.set)
+    listening = _listen(serving.address, serving.port)
+    operators = None if serving.ops_port is None else _listen(serving.address, serving.ops_port)
+    cache = serving.spec.build(capacity=serving.capacity)
+    if cache.initialize is not None:
+        await cache.initialize()
+    host = Host(cache, serving.spec.text, serving.limits)
+    server = await loop.create_server(lambda: Connection(host), sock=listening, backlog=_BACKLOG)
+    ops = ops_task = None
+    if operators is not None:
+        ops = ops_pages.server(host, serving.address, operators.getsockname()[1], serving.token)
+        ops_task = loop.create_task(ops.serve(sockets=[operators]))
+    ready(
+        {
+            "spec": serving.spec.text,
+            "address": serving.address,
+            "port": listening.getsockname()[1],
+            "ops_port": None if operators is None else operators.getsockname()[1],
+            "notes": cache.notes,
+        }
+    )
+    await ended.wait()
+    await host.drain(server)
+    if ops is not None and ops_task is not None:
+        ops.should_exit = True
+        await asyncio.wait([ops_task], timeout=1.0)
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    """A bound socket. Raises UsageError with what to do."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setblocking(False)
+    try:
+        listening.bind((address, port))
+        listening.listen(_BACKLOG)  # a second host on the port fails here, not later
+    except OSError as error:
+        listening.close()
+        why = error.strerror or str(error)
+        raise UsageError(
+            f"cannot listen on {address}:{port}: {why}; give another with --port, 0 takes a free one"
+        ) from error
+    return listening

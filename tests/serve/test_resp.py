@@ -1,0 +1,96 @@
+"""RESP: commands however they are cut into pieces, and what is refused before it costs memory."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.serve.resp import Command, Limits, Parser, ProtocolError, array, bulk, error, integer, mapping
+
+LIMITS = Limits(key=100, value=1_000)
+WORDS = st.lists(st.binary(max_size=90), min_size=1, max_size=5)
+
+
+def sent(command: Command) -> bytes:
+    return array(map(bulk, command))
+
+
+def fed(parser: Parser, data: bytes, sizes: list[int]) -> list[Command]:
+    """All commands of data, cut into pieces of these sizes, again and again."""
+    found, at, turn = [], 0, 0
+    while at < len(data):
+        size = sizes[turn % len(sizes)]
+        found += parser.feed(data[at : at + size])
+        at, turn = at + size, turn + 1
+    return found
+
+
+@given(st.lists(WORDS, max_size=8), st.lists(st.integers(1, 50), min_size=1, max_size=5))
+def test_commands_survive_any_cut(commands: list[Command], sizes: list[int]) -> None:
+    """Pipelined, with any bytes in them."""
+    data = b"".join(map(sent, commands))
+    assert fed(Parser(LIMITS), data, sizes) == commands
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(1, 50), min_size=1, max_size=5))
+def test_random_bytes_are_commands_or_an_error(data: bytes, sizes: list[int]) -> None:
+    """Nothing else, and nothing is held beyond what came."""
+    parser = Parser(LIMITS)
+    with contextlib.suppress(ProtocolError):
+        assert all(fed(parser, data, sizes))
+    assert sum(map(len, parser._chunks)) <= len(data)
+
+
+def test_lines_are_commands() -> None:
+    """As telnet sends them; an empty one is none."""
+    assert Parser(LIMITS).feed(b"PING\r\n\r\nSET a 1\nGE") == [[b"PING"], [b"SET", b"a", b"1"]]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"*2\r\n:1\r\n",
+        b"*x\r\n",
+        b"*-1\r\n",
+        b"*1\r\n$-1\r\n",
+        b"*1000000000\r\n",
+        b"*2\r\n$3\r\nGET\r\n$101\r\n",
+        b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1001\r\n",
+        b"*1\r\n$1\r\nabc",
+        b"*" + b"1" * 40,
+        b"x" * 70_000,
+    ],
+)
+def test_what_is_refused(data: bytes) -> None:
+    """As soon as it is announced, before any of it is kept."""
+    with pytest.raises(ProtocolError):
+        Parser(LIMITS).feed(data)
+
+
+def test_the_largest_that_is_allowed() -> None:
+    """A key and a value at their limits, byte by byte."""
+    command = [b"SET", b"k" * 100, b"v" * 1_000]
+    assert fed(Parser(LIMITS), sent(command), [1]) == [command]
+
+
+def test_a_large_value_is_joined_once() -> None:
+    """While it comes in pieces they are only collected."""
+    parser = Parser(Limits())
+    data = sent([b"SET", b"k", b"v" * 1_000_000])
+    for at in range(0, len(data) - 1_000, 1_000):
+        assert parser.feed(data[at : at + 1_000]) == []
+    assert len(parser._chunks) > 900
+    assert len(parser.feed(data[at + 1_000 :])[0][2]) == 1_000_000
+
+
+def test_replies() -> None:
+    """As the specification writes them."""
+    assert integer(-3) == b":-3\r\n"
+    assert bulk(b"") == b"$0\r\n\r\n"
+    assert array([integer(1)]) == b"*1\r\n:1\r\n"
+    assert error("two\r\nlines") == b"-ERR two lines\r\n"
+    assert mapping([("a", integer(1))], 2) == b"*2\r\n$1\r\na\r\n:1\r\n"
+    assert mapping([("a", integer(1))], 3) == b"%1\r\n$1\r\na\r\n:1\r\n"
