@@ -32,6 +32,10 @@ class Session:
         self.quits = False
 
 
+class CacheError(Exception):
+    """The cache raised: its error, in a line."""
+
+
 class WrongArgumentsError(Exception):
     """The client's own mistake: told as an error, and no error of the cache."""
 
@@ -45,7 +49,7 @@ async def answer(session: Session, command: Command) -> bytes:
         return error(f"unknown command '{shown}': a cache has {', '.join(sorted(n.decode() for n in COMMANDS))}")
     try:
         return await handler(session, command)
-    except WrongArgumentsError as wrong:
+    except (WrongArgumentsError, CacheError) as wrong:
         return error(str(wrong))
 
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from cache_impls.dialects import Adapted
 from harness import __version__
-from harness.serve.commands import Session, answer
+from harness.serve.commands import CacheError, Session, answer
 from harness.serve.resp import Command, Limits, Parser, ProtocolError, error
 
 OPERATIONS = ("get", "set", "delete", "clear", "size")
@@ -154,10 +154,6 @@ class Host:
         await self.cache.shutdown()
 
 
-class CacheError(Exception):
-    """The cache raised: its error, in a line."""
-
-
 class Connection(asyncio.Protocol):
     """One client."""
 
@@ -267,7 +263,7 @@ class Connection(asyncio.Protocol):
         replies: list[bytes] = []
         size = 0
         while commands and not session.quits:
-            reply = await self._reply(session, commands.popleft())
+            reply = await answer(session, commands.popleft())
             if not commands and not replies:
                 transport.write(reply)
                 break
@@ -283,9 +279,3 @@ class Connection(asyncio.Protocol):
             transport.write(b"".join(replies))
         if self._writable is not None:
             await self._writable
-
-    async def _reply(self, session: Session, command: Command) -> bytes:
-        try:
-            return await answer(session, command)
-        except CacheError as raised:
-            return error(str(raised))

@@ -42,6 +42,7 @@ class Parser:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._short = min(len(_LENGTHS), limits.key, limits.value)
         self._chunks: list[bytes] = []
         self._held = 0
         """Bytes in chunks."""
@@ -50,6 +51,10 @@ class Parser:
 
     def feed(self, data: bytes) -> list[Command]:
         """The commands that data completes. Raises ProtocolError."""
+        if not self._chunks and len(data) < self._short:
+            command = _alone(data)
+            if command is not None:
+                return [command]
         if self._chunks:
             self._chunks.append(data)
             self._held += len(data)
@@ -106,6 +111,20 @@ class Parser:
         if stop < 0:
             return None, len(data) + 1
         return data[at:stop].split(), stop + 1
+
+
+_COUNTS = {b"*%d" % count: count for count in range(1, 8)}
+_LENGTHS = [b"$%d" % length for length in range(1_024)]
+
+
+def _alone(data: bytes) -> Command | None:
+    """The one short command that data is, as nearly all of it is; None if it is not, or not surely."""
+    parts = data.split(b"\r\n")
+    count = _COUNTS.get(parts[0])
+    if count is None or len(parts) != 2 * count + 2 or parts[-1]:
+        return None
+    command = parts[2:-1:2]
+    return command if [_LENGTHS[len(word)] for word in command] == parts[1:-1:2] else None
 
 
 def _length(data: bytes, at: int, what: str) -> tuple[int | None, int]:
