@@ -11,8 +11,11 @@ import os
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import copy_context
+from functools import partial
 from time import perf_counter_ns
+from types import coroutine
 from typing import Any, cast
 
 from cache_impls.dialects import Adapted
@@ -166,6 +169,10 @@ class Connection(asyncio.Protocol):
         self._ends: bytes | None = None
         """Set when no more will be read: what to say at the end."""
         self._paused = False
+        self._idle = False
+        """Whether the task waits for a command, and replies are fetched."""
+        self._begun: Awaitable[bytes] | None = None
+        """The rest of a command that could not be answered at once."""
         self.task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -179,15 +186,22 @@ class Connection(asyncio.Protocol):
             return
         host.accepted += 1
         host.connections.add(self)
+        self._session = Session(host, host.accepted)
+        self._loop = asyncio.get_running_loop()
         self._transport.set_write_buffer_limits(high=_MAX_OUT_BYTES // 16)
-        self.task = asyncio.get_running_loop().create_task(self._serve(Session(host, host.accepted)))
+        self._context = copy_context()
+        self.task = self._loop.create_task(self._serve(), context=self._context)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
         if self._ends is not None:
             return
         try:
-            self._commands.extend(self._parser.feed(data))
+            commands = self._parser.feed(data)
+            if len(commands) == 1 and self._idle:
+                self._answer_at_once(commands[0])
+                return
+            self._commands.extend(commands)
         except ProtocolError as wrong:
             self._host.refused += 1
             self._commands.extend(wrong.before)
@@ -232,17 +246,43 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _wake(self) -> None:
+        self._idle = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _serve(self, session: Session) -> None:
-        commands, transport = self._commands, self._transport
+    def _answer_at_once(self, command: Command) -> None:
+        """Answer in the task's name and context, without waking it; where the cache suspends, the task goes on.
+
+        Half of what an ordinary command costs is to wake a task for it. asyncio's documentation of third-party
+        tasks ("Extending asyncio") has these two functions for this.
+        """
+        assert self.task is not None  # there is one while the connection is idle
+        answering = answer(self._session, command)
+        asyncio._enter_task(self._loop, self.task)  # noqa: SLF001  # documented, see above
+        try:
+            waits_for = self._context.run(answering.send, None)
+        except StopIteration as done:
+            self._transport.write(done.value)
+            if self._session.quits:
+                self.finish()
+        else:
+            self._begun = _rest(answering, waits_for)
+            self._wake()
+        finally:
+            asyncio._leave_task(self._loop, self.task)  # noqa: SLF001  # as above
+
+    async def _serve(self) -> None:
+        commands, transport, session = self._commands, self._transport, self._session
         try:
             while True:
+                if self._begun is not None:
+                    rest, self._begun = self._begun, None
+                    transport.write(await rest)
                 if not commands:
-                    if self._ends is not None:
+                    if self._ends is not None or session.quits:
                         break
-                    self._waiter = asyncio.get_running_loop().create_future()
+                    self._waiter = self._loop.create_future()
+                    self._idle = self._writable is None
                     await self._waiter
                     self._waiter = None
                     continue
@@ -279,3 +319,19 @@ class Connection(asyncio.Protocol):
             transport.write(b"".join(replies))
         if self._writable is not None:
             await self._writable
+
+
+@coroutine
+def _rest(answering: Coroutine[Any, Any, bytes], waits_for: Any) -> Generator[Any, Any, bytes]:
+    """What is left of a coroutine that has begun and waits for something."""
+    while True:
+        try:
+            sent = yield waits_for
+        except BaseException as error:  # handed on, a cancellation too
+            step: Callable[[], Any] = partial(answering.throw, error)
+        else:
+            step = partial(answering.send, sent)
+        try:
+            waits_for = step()
+        except StopIteration as done:
+            return cast("bytes", done.value)

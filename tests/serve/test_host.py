@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -267,3 +268,37 @@ def test_what_clients_ask_on_connecting() -> None:
         assert await one.reader.read() == b""
 
     hosted(body)
+
+
+def test_caches_that_wait_find_their_task() -> None:
+    """A command that cannot be answered at once goes on in the connection's task: time-outs and contexts work."""
+    seen: ContextVar[int] = ContextVar("seen", default=0)
+
+    class Waiting:
+        async def get(self, key: str) -> Any:
+            seen.set(seen.get() + 1)
+            task = asyncio.current_task()
+            await asyncio.sleep(0)
+            assert asyncio.current_task() is task
+            if key == "never":
+                async with asyncio.timeout(0.001):
+                    await asyncio.get_running_loop().create_future()
+            return str(seen.get())
+
+        async def set(self, key: str, value: Any) -> None:
+            async with asyncio.timeout(5):
+                await asyncio.sleep(0)
+
+    from cache_impls.dialects import adapt
+
+    async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one, other = await client(), await client()
+        assert await one.ask("SET", "a", "1") == b"+OK"
+        assert await one.ask("GET", "a") == b"1"
+        assert await one.ask("GET", "never") == b"-ERR get raised TimeoutError:"
+        one.send("GET", "a")
+        one.send("PING")
+        assert [await one.line() for _ in range(3)] == [b"$1", b"3", b"+PONG"]
+        assert await other.ask("GET", "a") == b"1"
+
+    hosted(body, adapt(Waiting()))
