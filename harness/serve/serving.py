@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import uvloop
 from cache_impls.registry import Spec
 from harness.errors import UsageError
 from harness.serve import ops as ops_pages
-from harness.serve.host import Connection, Host
+from harness.serve.host import MAX_CLIENTS, Connection, Host
 from harness.serve.resp import Limits
 
 _BACKLOG = 4_096
@@ -38,6 +39,7 @@ def serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> None:
 
     Raises UsageError for a port that is taken, and SpecError for a cache that cannot be built.
     """
+    _allow_descriptors()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(serving, ready))
 
@@ -72,6 +74,14 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> N
     if ops is not None and ops_task is not None:
         ops.should_exit = True
         await asyncio.wait([ops_task], timeout=1.0)
+
+
+def _allow_descriptors() -> None:
+    """As many as the machine lets this process have: the usual soft limit of 1,024 is fewer than its clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MAX_CLIENTS if hard == resource.RLIM_INFINITY else min(2 * MAX_CLIENTS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(address: str, port: int) -> socket.socket:

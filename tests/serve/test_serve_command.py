@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -123,6 +124,23 @@ def test_redis_cli_and_benchmark() -> None:
         _, metrics = fetch(f"{host.ops}/metrics")
         assert 'cache_operations_total{operation="get",status="ok"} 2000.0' in metrics
         assert 'cache_operations_total{operation="set",status="ok"} 2001.0' in metrics
+
+
+def test_more_clients_than_the_usual_limit_of_descriptors() -> None:
+    """A host that starts with 256 descriptors allowed takes 400 clients: it asks for what the machine lets it have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with served() as host:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            clients = [socket.create_connection(("127.0.0.1", host.port), timeout=PATIENCE_SECONDS) for _ in range(400)]
+            for client in clients:
+                client.sendall(b"PING\r\n")
+            assert all(client.recv(16) == b"+PONG\r\n" for client in clients)
+            for client in clients:
+                client.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_operators_port() -> None:
