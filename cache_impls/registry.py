@@ -96,6 +96,7 @@ class Spec:
         if bound is not None and capacity is not None:
             parameters.setdefault(bound, capacity)
         _check_parameters(self.text, factory, parameters)
+        default_bound = None if bound is None else _default(factory, bound)
 
         def build() -> Adapted:
             try:
@@ -108,7 +109,7 @@ class Spec:
                 raise SpecError(f"{self.text!r} is no cache: {error}") from error
             if bound is not None:
                 adapted.capabilities |= Capability.CAPACITY
-                adapted.capacity = parameters.get(bound)
+                adapted.capacity = parameters.get(bound, default_bound)
             return adapted
 
         return build
@@ -225,6 +226,12 @@ def _accepted(factory: Callable[..., Any]) -> tuple[str, ...]:
         return tuple(inspect.signature(factory).parameters)
     except (TypeError, ValueError):
         return ()
+
+
+def _default(factory: Callable[..., Any], name: str) -> Any:
+    """The default of a factory's parameter; None if it has none."""
+    default = inspect.signature(factory).parameters[name].default
+    return None if default is inspect.Parameter.empty else default
 
 
 def _check_parameters(text: str, factory: Callable[..., Any], parameters: dict[str, Any]) -> None:

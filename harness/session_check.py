@@ -142,7 +142,7 @@ def _workloads(request: CheckRequest, folder: Path) -> Iterator[dict[str, Any]]:
     """A file of requests for each workload. Raises UsageError for one that is none."""
     if request.history is not None:
         if len(request.workloads) != 1:
-            raise UsageError("--history saves the history of one workload: name it with --workload")
+            raise UsageError("--history saves the history of one workload: name exactly one with --workload")
         store.check_writable(request.history)
     for number, name in enumerate(request.workloads):
         requests = draw(workloads.parse(name), _REQUESTS, request.capacity)

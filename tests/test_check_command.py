@@ -274,7 +274,7 @@ def test_what_only_a_workload_shows_comes_with_its_command(run: Run) -> None:
     ("arguments", "said"),
     [
         (("--workload", "ycsb-bb"), "ycsb-b"),
-        (("--history", "h.npz"), "name it with --workload"),
+        (("--history", "h.npz"), "exactly one"),
         (("--workload", "churn", "--history", "/nowhere/h.npz"), "/nowhere"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cache_impls.dialects import CAPACITY_NAMES
 from cache_impls.protocol import Capability
 from cache_impls.registry import Adapted, Spec
 from harness.check.checkers import CHECKERS, Finding, agreement, expiry, stages
@@ -69,11 +70,19 @@ class Builds:
         self._makers: dict[int | None, Callable[[], Adapted]] = {}
 
     def __call__(self, room: int | None) -> Adapted:
-        """A fresh cache with so much room, or with its own default."""
+        """A fresh cache with so much room, whatever bound the spec names, or with the bound that it has."""
         maker = self._makers.get(room)
         if maker is None:
-            maker = self._makers[room] = self._spec.builder(capacity=room)
+            spec = self._spec
+            if room is not None:
+                others = {name: value for name, value in spec.parameters.items() if name not in CAPACITY_NAMES}
+                spec = replace(spec, parameters=others)
+            maker = self._makers[room] = spec.builder(capacity=room)
         return maker()
+
+    def with_default_room(self, room: int) -> Adapted:
+        """A fresh cache with so much room unless the spec names a bound."""
+        return self._spec.build(capacity=room)
 
     def defaults(self) -> dict[str, Any]:
         """The factory's parameters, with the spec's values or their defaults."""
@@ -184,6 +193,12 @@ class Explorer:
             if findings:
                 self.broken.add(checker.ID)
                 yield checker, findings
+
+    def lacks(self, schedule: Schedule) -> list[str]:
+        """The operations of a schedule, of another cache perhaps, that this one does not have."""
+        asked = {Op(step.act) for steps in (schedule.first, *schedule.clients) for step in steps}
+        has = {*map(Op, self.shape.acts), Op.STALL, Op.WALL}
+        return sorted(op.name.lower() for op in asked - has)
 
     def schedule(self, number: int) -> Schedule:
         """The schedule of a number, the same in every run of this seed."""

@@ -29,17 +29,20 @@ class Turned(NamedTuple):
     tried: list[Tried]
     steady: bool
     """Whether two runs with the defaults showed the same: else nothing can be told."""
+    numeric: int
+    """Parameters that could be turned."""
 
 
 def turn_knobs(builds: Builds, clock: WorkloadClock) -> Turned:
     """Try each numeric parameter at a few values far from its default."""
     usual = _both(builds, clock, {})
     steady = usual is not None and usual == _both(builds, clock, {})
-    tried = []
+    tried, count = [], 0
     for name, default in builds.defaults().items():
         numeric = isinstance(default, int | float) and not isinstance(default, bool)
         if not numeric and default is not None:
             continue
+        count += 1
         values = (1, 2, default * 10, default / 10, default // 10) if numeric else _UNSET
         usual = _both(builds, clock, {}, name)
         for value in dict.fromkeys(values):
@@ -49,7 +52,7 @@ def turn_knobs(builds: Builds, clock: WorkloadClock) -> Turned:
                 continue  # out of range, or not of its type
             if found is not None:
                 tried.append(Tried(name, value, same=found == usual))
-    return Turned(tried, steady)
+    return Turned(tried, steady, count)
 
 
 def _both(builds: Builds, clock: WorkloadClock, parameters: dict[str, float], knob: str = "") -> list[Any] | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cache_impls.dialects import Adapted
 from harness.check.checkers import Finding
-from harness.check.watchdog import limited
+from harness.check.watchdog import BlockedError, limited
 from harness.clock import WorkloadClock
 from harness.history import (
     COLUMNS,
@@ -39,7 +39,8 @@ from harness.simulate.tape import said
 
 STEP = 250
 """Requests that several clients share; between two steps workload time moves on."""
-_LIMIT_SECONDS = 30.0
+_LIMIT_SECONDS = 10.0
+"""Real ones, for a step."""
 _COUNTERS = {"hits": Watched.HITS, "misses": Watched.MISSES, "sets": Watched.SETS, "deletes": Watched.DELETES}
 _GET, _SET, _DELETE = int(Op.GET), int(Op.SET), int(Op.DELETE)
 _OK, _RAISED = int(Outcome.OK), int(Outcome.RAISED)
@@ -52,6 +53,8 @@ class Recording(NamedTuple):
 
     history: History
     words: dict[int, str]
+    stuck: str = ""
+    """What did not end, if anything: then the history goes as far as that."""
 
 
 class Recorder(Driver):
@@ -68,9 +71,12 @@ class Recorder(Driver):
         self._sizes, self._keys = (stream.column(name, 0, stream.requests) for name in ("size", "key"))
         self._names = names
         self._words: dict[int, str] = {}
+        self._under_way: dict[int, tuple[int, int]] = {}
+        """What each client waits for: operation and key."""
 
-    def recording(self, default_ttl_ns: int, room: int | None) -> Recording:
-        """What was done so far. room is the bound on entries that the cache was given."""
+    def recording(self, default_ttl_ns: int, *, stuck: bool = False) -> Recording:
+        """What was done so far."""
+        room = self.cache.capacity if type(self.cache.capacity) is int else None
         rows = np.frombuffer(self._rows, dtype=np.int64).reshape(-1, len(COLUMNS))
         watched = [] if room is None else [(0, int(Watched.ENTRIES), 0, room)]
         try:
@@ -79,7 +85,14 @@ class Recorder(Driver):
             stats = {}
         watched += [(0, int(what), stats[name], NO_LIMIT) for name, what in _COUNTERS.items() if _counts(stats, name)]
         observations = np.array(watched, dtype=np.int64).reshape(-1, 4)
-        return Recording(History(rows, observations, default_ttl_ns, self._names), self._words)
+        history = History(rows, observations, default_ttl_ns, self._names)
+        return Recording(history, self._words, self._told_stuck() if stuck else "")
+
+    def _told_stuck(self) -> str:
+        operations = [f"{Op(op).name.lower()}({self._names[key]})" for op, key in self._under_way.values()]
+        shown = ", ".join(operations[:3]) + (f" and {len(operations) - 3} more" if len(operations) > 3 else "")
+        after = len(self._rows) // len(COLUMNS)
+        return f"{shown or 'its background work'} did not end within {_LIMIT_SECONDS:g} s, after {after:,} operations"
 
     async def _serve(self, batch: Batch, requests: Iterator[Request]) -> None:
         """As the driver's, with a row for every operation; a fill is a set."""
@@ -99,11 +112,13 @@ class Recorder(Driver):
         clock, key_id = self._clock, batch.key_ids[index]
         self._order = start = self._order + 1
         start_ns, answer, outcome, text = clock.now_ns, None, _OK, ""
+        self._under_way[client] = (op, key_id)
         try:
             answer = await call
         except Exception as error:  # the cache's: C0 tells
             outcome, text = _RAISED, f"{Op(op).name.lower()}() raised {said(error)}"
             self._failed(batch, index, batch.keys[index], error)
+        del self._under_way[client]
         tag, ttl_ns = MISS, NO_TTL
         if op == _SET:
             tag = batch.start + index + 1
@@ -136,32 +151,36 @@ class Recorder(Driver):
 
 
 def record(build: Any, job: dict[str, Any], clock: WorkloadClock, default_ttl_ns: int) -> Recording:
-    """Drive a workload through a fresh cache. job is `file`, `room`, `clients`, `key_format`.
-
-    Raises BlockedError if the cache does not give control back.
-    """
+    """Drive a workload through a fresh cache. job is `file`, `room`, `clients`, `key_format`."""
     clock.restart()
     loop = WorkloadLoop(clock)
     stream = Stream(Path(job["file"]))
     names = [job["key_format"].format(key) for key in range(stream.distinct_keys)]
+
+    recorders: list[Recorder] = []
 
     async def main() -> Recording:
         cache = build(job["room"])
         if cache.initialize is not None:
             await cache.initialize()
         recorder = Recorder(cache, stream, loop, clock, names, job["clients"])
+        recorders.append(recorder)
         try:
             for start in range(0, stream.requests, STEP):
                 with limited(_LIMIT_SECONDS):
                     await recorder.drive(start, min(start + STEP, stream.requests), step=STEP)
         except TooManyErrorsError:
             pass  # each of them is a row, and C0 tells
-        recording = recorder.recording(default_ttl_ns, job["room"])
+        recording = recorder.recording(default_ttl_ns)
         await cache.shutdown()
         return recording
 
     try:
         return loop.run_until_complete(main())
+    except BlockedError:
+        if not recorders:
+            raise
+        return recorders[0].recording(default_ttl_ns, stuck=True)
     finally:
         loop.close()
 
@@ -177,7 +196,11 @@ def around(recording: Recording, finding: Finding) -> tuple[History, tuple[int, 
     near = np.flatnonzero(
         np.isin(history.key, keys[keys != NO_KEY]) & (history.start <= history.end[told].max(initial=0))
     )
-    chosen = np.unique(np.concatenate([near[-_NEARBY:], np.array(told, dtype=np.int64)])).astype(np.int64)
+    shown = np.concatenate([near[-_NEARBY:], np.array(told, dtype=np.int64)])
+    # And what wrote the values that are shown, however long before.
+    tags = history.tag[shown][history.is_op(Op.GET)[shown] & (history.tag[shown] > 0)]
+    sources = np.flatnonzero(history.is_op(Op.SET) & np.isin(history.tag, tags))
+    chosen = np.unique(np.concatenate([shown, sources])).astype(np.int64)
     small = History(history.rows[chosen], default_ttl_ns=history.default_ttl_ns, names=history.names)
     by_end = sorted(chosen.tolist(), key=lambda row: int(history.end[row]))
     odd = [recording.words[row] for row in by_end if history.tag[row] == FOREIGN]

@@ -72,7 +72,8 @@ def _path(name: str) -> Path:
     if kept.is_file():
         return kept
     known = sorted(folder.parent.name for folder in RUNS.glob("*/replay.json"))
-    hint = f"there are {', '.join(known[:8])}" if known else f"{RUNS} has none; cachegate check makes them"
+    more = f" and {len(known) - 8} more in {RUNS}" if len(known) > 8 else ""
+    hint = f"there are {', '.join(known[:8])}{more}" if known else f"{RUNS} has none; cachegate check makes them"
     raise UsageError(f"no replay {name!r}: {hint}")
 
 

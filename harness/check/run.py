@@ -53,6 +53,8 @@ class Events:
     """Why it cannot be simulated."""
     blocked: Event | None = None
     """The schedule in which it did not give control back; empty if even the process was silent."""
+    doing: str = ""
+    """What it last said that it was about to do, beside rules and schedules."""
     ended: bool = False
     """Whether the child came to the end of its work."""
     died: str | None = None
@@ -99,6 +101,7 @@ def _take(event: Event, found: Events, say: Say) -> None:
     elif kind == "explored":
         found.problems, found.crashed, found.staleness = event["problems"], event["crashed"], event["staleness"]
     elif kind == "alive":
+        found.doing = event["doing"]
         say(f"{found.schedules} schedules, {found.operations} operations; {event['doing']}")
     elif kind in ("bad", "real"):
         setattr(found, kind, event["message"])
@@ -110,13 +113,14 @@ def _take(event: Event, found: Events, say: Say) -> None:
 def _process(job: dict[str, Any], hash_seed: int) -> Iterator[tuple[subprocess.Popen[str], int, IO[str]]]:
     read_fd, write_fd = os.pipe()
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed below, with the rest
+    folder = tempfile.TemporaryDirectory(prefix="cachegate-")  # what a cache leaves there ends with its process
     process = subprocess.Popen(
         [sys.executable, "-m", "harness.check.child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=complaints,
         pass_fds=(write_fd,),
-        env=os.environ | {"PYTHONHASHSEED": str(hash_seed)},
+        env=os.environ | {"PYTHONHASHSEED": str(hash_seed), "TMPDIR": folder.name},
         text=True,
         start_new_session=True,  # ^C is ours to hand on; and whatever the cache starts ends with it
     )
@@ -133,6 +137,7 @@ def _process(job: dict[str, Any], hash_seed: int) -> Iterator[tuple[subprocess.P
         _kill(process)
         os.close(read_fd)
         complaints.close()
+        folder.cleanup()
 
 
 def _events(read_fd: int) -> Iterator[Event]:

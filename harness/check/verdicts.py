@@ -16,6 +16,7 @@ from harness.model import CheckVerdict
 
 BUDGET_SECONDS = 20.0
 CLIENTS = 4
+_MOST_IDS = 8
 BLOCKS = "it blocks the event loop: an operation never gave control back"
 
 
@@ -89,7 +90,9 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
             command = f"cachegate replay {identity}" if identity else None
             if "workload" in event:
                 command = f"cachegate check {_quoted(request.spec)} --workload {_quoted(event['workload'])}"
-                command += f" --seed {request.seed} --clients {request.clients} --only {checker.ID}"
+                command += f" --seed {request.seed} --clients {request.clients}"
+                command += "" if request.capacity is None else f" --capacity {request.capacity}"
+                command += f" --only {checker.ID}"
             fields |= {
                 "verdict": CheckVerdict.FAIL,
                 "summary": event["message"],
@@ -106,16 +109,27 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
                 kept = replays.save(event, request.spec, hash_seed)
                 fields["replay"] = f"cachegate replay {kept}" if kept else None
         elif found.died and checker.ID == "C0":
-            fields |= {"verdict": CheckVerdict.FAIL, "summary": f"it ended the process: {found.died}"}
+            fields |= {"verdict": CheckVerdict.FAIL, "summary": f"it ended the process{_while(found)}: {found.died}"}
         elif checker.ID in found.crashed:
             fields |= {"verdict": CheckVerdict.UNKNOWN, "summary": f"its checker failed: {found.crashed[checker.ID]}"}
         elif found.problems is None:
             why = why_unjudged(found)
             fields |= {"verdict": CheckVerdict.UNKNOWN, "summary": f"not judged: {why}"}
+        elif _empty(found):
+            fields |= {"verdict": CheckVerdict.UNKNOWN, "summary": f"not judged: {_empty(found)}"}
         else:
             fields |= {"verdict": CheckVerdict.PASS, "summary": f"held in {found.schedules} schedules{driven}"}
         results.append(CheckedResult(**fields))
     return [*results, _knobs(found, request), _validity(found, request)]
+
+
+def _empty(found: Events) -> str:
+    """Why the run shows nothing of any law, if so: without a set or a get that succeeds there is nothing to judge."""
+    return next((problem for problem in found.problems or () if " get " in problem or " set " in problem), "")
+
+
+def _while(found: Events) -> str:
+    return f" while {found.doing}" if found.doing.startswith("driving") else ""
 
 
 def _knobs(found: Events, request: CheckRequest) -> CheckedResult:
@@ -126,7 +140,9 @@ def _knobs(found: Events, request: CheckRequest) -> CheckedResult:
     elif knobs is None:
         verdict, summary = CheckVerdict.UNKNOWN, f"not judged: {why_unjudged(found)}"
     elif not knobs["tried"]:
-        verdict, summary = CheckVerdict.SKIPPED, "its factory has no numeric parameters"
+        numeric = knobs.get("numeric", 0)
+        why = "no run with other parameters came to its end" if numeric else "its factory has no numeric parameters"
+        verdict, summary = CheckVerdict.SKIPPED, why
     elif not knobs["steady"]:
         verdict, summary = CheckVerdict.SKIPPED, "two runs with the same parameters differ, so nothing can be told"
     elif knobs["idle"]:
@@ -165,8 +181,10 @@ def verdict(checks: list[CheckedResult], found: Events, request: CheckRequest) -
     unknown = [result for result in judged if result.verdict is CheckVerdict.UNKNOWN]
     passed = [result for result in judged if result.verdict is CheckVerdict.PASS]
     if failed:
-        ids = ", ".join(result.id for result in failed)
-        return CheckVerdict.FAIL, f"{request.spec} breaks {ids}: {failed[-1].summary}"
+        ids = ", ".join(result.id for result in failed[:_MOST_IDS])
+        ids += f" and {len(failed) - _MOST_IDS} more" if len(failed) > _MOST_IDS else ""
+        whose = f"{failed[-1].id}: " if len(failed) > 1 else ""
+        return CheckVerdict.FAIL, f"{request.spec} breaks {ids}: {whose}{failed[-1].summary}"
     if unknown or not passed:
         why = unknown[0].summary if unknown else "nothing was judged"
         return CheckVerdict.UNKNOWN, f"{request.spec} could not be judged whole: {why}"

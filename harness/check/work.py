@@ -104,12 +104,13 @@ def _check(
 def _record(workload: dict[str, Any], explorer: Explorer, builds: Builds, clock: WorkloadClock, emit: Emit) -> None:
     """Drive a workload, and judge its history by every law that holds of the cache and was not seen broken yet."""
     emit("alive", doing=f"driving {workload['name']}")
-    try:
-        recording = record(builds, workload, clock, explorer.default_ttl_ns)
-    except BlockedError as error:
-        raise BlockedRuleError from error
+    recording = record(builds.with_default_room, workload, clock, explorer.default_ttl_ns)
     if workload["history"]:
         recording.history.save(Path(workload["history"]))
+    if recording.stuck:
+        told = {"check": "C0", "workload": workload["name"], "message": recording.stuck, "evidence": [], "count": 1}
+        emit("violation", **told)
+        explorer.broken.add("C0")
     for checker, findings in explorer.judge(recording.history):
         history, rows, oddities, raised = around(recording, findings[0])
         words = [operation(history, row, oddities, raised) for row in rows]
@@ -232,7 +233,9 @@ def _turn(builds: Builds, clock: WorkloadClock, emit: Emit) -> bool:
     except BlockedError:
         return False  # the rules will meet it again, and tell
     idle = without_effect(turned.tried)
-    emit("knobs", tried=[one.parameter for one in turned.tried], idle=idle, steady=turned.steady)
+    emit(
+        "knobs", tried=[one.parameter for one in turned.tried], idle=idle, steady=turned.steady, numeric=turned.numeric
+    )
     return bool(idle)
 
 
@@ -241,6 +244,10 @@ def _replay(job: dict[str, Any], builds: Builds, clock: WorkloadClock, emit: Emi
     checker = next(checker for checker in CHECKERS if replay["check"] == checker.ID)
     explorer = Explorer(builds, clock, default_ttl_ns=replay["default_ttl_ns"])
     schedule = Schedule.from_json(replay["schedule"])
+    lacking = explorer.lacks(schedule)
+    if lacking:
+        emit("bad", message=f"{job['spec']} has no {', '.join(lacking)}, which the schedule asks for")
+        return
     again, findings, history = explorer.replay(checker, schedule)
     lines = diagram(history, len(schedule.clients), again.oddities, again.raised)
     message = ""

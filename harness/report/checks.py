@@ -142,7 +142,9 @@ def _show_failure(result: CheckedResult, console: Console) -> None:
             console.print(f"   {escape(line)}", soft_wrap=True)
         console.print()
     if result.after is not None:
-        console.print(f"   [dim]seen after {result.after:,} schedules[/]", soft_wrap=True)
+        console.print(
+            f"   [dim]seen after {result.after:,} schedule{'s' if result.after > 1 else ''}[/]", soft_wrap=True
+        )
     if result.replay:
         console.print(f"   {escape(result.replay)}", soft_wrap=True)
 

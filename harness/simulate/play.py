@@ -30,6 +30,9 @@ _GLANCE = 500
 TIMERS_AND_SOME = 4
 """Timers beyond one a key and those of a fresh cache that a quiet one may have."""
 
+MANY = 1_000
+"""Room that no schedule fills."""
+
 _COUNTERS = (("hits", Watched.HITS), ("misses", Watched.MISSES), ("sets", Watched.SETS), ("deletes", Watched.DELETES))
 
 Build = Callable[[int | None], Adapted]
@@ -101,8 +104,9 @@ class Run:
     def play(self) -> None:
         """Clients, audit, shutdown."""
         cache, trouble = self._cache, self._trouble
-        if self._schedule.room is not None:
-            self._tape.watch(Watched.ENTRIES, 0, self._schedule.room)
+        room = cache.capacity if self._schedule.room is None else self._schedule.room
+        if type(room) is int and room < MANY:
+            self._tape.watch(Watched.ENTRIES, 0, room)
         if cache.interpose is not None:
             cache.interpose(trouble.wrap)
         if cache.initialize is not None:

@@ -73,6 +73,9 @@ UNUSUAL = [
         "KeywordLoadCache",
         "LoadWithoutTtlCache",
         "UnseededEvictionCache",
+        "ForgottenFlightsCache",
+        "DoorkeeperCache",
+        "SmallByDefaultCache",
     )
 ]
 

@@ -216,6 +216,7 @@ MUTANTS: dict[str, Any] = {
     "ttl-1ms": broken("set", _late),
     "ttl-300s": broken("set", _early),
     "ttl-3600s": broken("set", _late),
+    "ttl-40d": broken("set", _early),
     "swept": _Idle,
     "default-ttl": _Default,
 }

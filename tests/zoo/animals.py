@@ -144,5 +144,8 @@ DECOYS: tuple[Animal, ...] = (
     _decoy("unusual", "KeywordLoadCache", "the ttl of a load by keyword", "load"),
     _decoy("unusual", "LoadWithoutTtlCache", "a load takes no ttl", "load"),
     _decoy("unusual", "UnseededEvictionCache", "never the same twice", "capacity"),
+    _decoy("unusual", "ForgottenFlightsCache", "a write forgets a load", "load"),
+    _decoy("unusual", "DoorkeeperCache", "declares that it forgets"),
+    _decoy("unusual", "SmallByDefaultCache", "room for three", "capacity"),
     _decoy("faults/migrations", "Migration", "the correct manager over two caches that suspend", "sides"),
 )

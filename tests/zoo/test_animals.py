@@ -107,7 +107,8 @@ def test_it_builds_and_answers(virtual_time: VirtualTime, animal: Animal) -> Non
 
     async def main() -> None:
         cache = build(animal.spec)
-        await cache.set("key", ("a", 1), 10.0)
+        for _ in range(2):  # a doorkeeper admits it at the second write
+            await cache.set("key", ("a", 1), 10.0)
         assert await cache.get("key") in (("a", 1), ["a", 1])
         if animal.name != "MinimalCache":
             assert await cache.delete("key") is _says(animal, found=True)
@@ -124,7 +125,7 @@ def _says(animal: Animal, *, found: bool) -> bool | None:
     return None if animal.name == "QuietDeleteCache" else found
 
 
-STRICT = tuple(animal for animal in DECOYS if animal.name not in ("MinimalCache", "AdmissionCache"))
+STRICT = tuple(animal for animal in DECOYS if animal.name not in ("MinimalCache", "AdmissionCache", "DoorkeeperCache"))
 
 
 @pytest.mark.parametrize("animal", STRICT, ids=names(STRICT))

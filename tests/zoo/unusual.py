@@ -8,6 +8,8 @@ from typing import Any
 
 from plain import Flight, Loader, LoadingCache, PlainCache
 
+from cache_impls.protocol import Promises
+
 
 class ManySweepersCache(PlainCache):
     """Correct: sixteen sweepers, each with its timer, that it has from the beginning."""
@@ -78,3 +80,49 @@ class UnseededEvictionCache(PlainCache):
     def _evict(self, spare: str) -> None:
         self._remove(random.SystemRandom().choice([key for key in self._entries if key != spare]))
         self._counts["evictions"] += 1
+
+
+class ForgottenFlightsCache(LoadingCache):
+    """Correct: a write forgets the load that is under way, so the next reader begins another beside it."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._forgotten: set[asyncio.Task[Any]] = set()
+
+    def _outdate(self, key: str) -> None:
+        flight = self._flights.pop(key, None)
+        if flight is not None:
+            flight.outdated = True
+            self._forgotten.add(flight.task)
+            flight.task.add_done_callback(self._forgotten.discard)
+
+    def _empty(self) -> None:
+        for key in list(self._flights):
+            self._outdate(key)
+        super()._empty()
+
+    def _background(self) -> list[asyncio.Task[Any]]:
+        return [*super()._background(), *self._forgotten]
+
+
+class DoorkeeperCache(PlainCache):
+    """Correct as declared: a key is admitted at its second write."""
+
+    promises = Promises(forgets=True)
+
+    def _prepare(self) -> None:
+        self._seen: set[str] = set()
+
+    def _store(self, key: str, value: Any, deadline: float) -> None:
+        if key in self._seen:
+            super()._store(key, value, deadline)
+        else:
+            self._seen.add(key)
+            self._counts["sets"] += 1
+
+
+class SmallByDefaultCache(PlainCache):
+    """Correct: made without a bound of one's own it has room for three."""
+
+    def __init__(self, max_entries: int = 3, default_ttl: float = 300.0, cleanup_interval: float = 30.0) -> None:
+        super().__init__(max_entries, default_ttl, cleanup_interval)

@@ -63,20 +63,22 @@ def find(history: History, promises: Promises) -> list[Finding]:
 
 
 def _crowded(history: History) -> Flags:
-    """Whether lack of room can explain a miss of this row: more keys were written than the cache may hold."""
+    """Whether lack of room can explain a miss of this row: more keys had been written than the cache may hold."""
     limits = history.observations[history.observations[:, 1] == Watched.ENTRIES]
+    crowded = np.zeros(len(history), dtype=np.bool_)
     if not len(limits):
-        return np.zeros(len(history), dtype=np.bool_)
-    written = np.unique(history.unit[history.is_op(Op.SET, Op.LOAD)])
-    keys = int(history.key.max(initial=0)) + 1
-    schedules, distinct = np.unique(written // keys, return_counts=True)
+        return crowded
+    writes = np.flatnonzero(history.is_op(Op.SET, Op.LOAD))
+    writes = writes[np.lexsort((history.start[writes], history.unit[writes]))]
+    first = writes[np.unique(history.unit[writes], return_index=True)[1]]  # of each key
+    first = first[np.lexsort((history.start[first], history.schedule[first]))]
+    schedules, begins, counts = np.unique(history.schedule[first], return_index=True, return_counts=True)
     room = dict(zip(limits[:, 0].tolist(), limits[:, 3].tolist(), strict=True))
-    crowded = [
-        schedule
-        for schedule, count in zip(schedules.tolist(), distinct.tolist(), strict=True)
-        if room.get(schedule, count) < count
-    ]
-    return np.isin(history.schedule, np.array(crowded, dtype=np.int64))
+    too_many_from = np.full(int(history.schedule.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    for schedule, begin, count in zip(schedules.tolist(), begins.tolist(), counts.tolist(), strict=True):
+        if 0 <= room.get(schedule, count) < count:
+            too_many_from[schedule] = history.start[first[begin + room[schedule]]]
+    return np.asarray(history.end > too_many_from[history.schedule])
 
 
 def _anchors(history: History, misses: Column) -> Column:

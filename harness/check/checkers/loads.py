@@ -45,12 +45,36 @@ def _stampedes(history: History) -> list[Finding]:
 
 
 def _disturbed(history: History, first: int, second: int) -> bool:
-    """Whether a write or removal between the starts of two loads calls for the second, or a cancelled reader does."""
+    """Whether a write or removal calls for the second of two loads, or a cancelled reader does, or nobody can tell."""
+    asked = _asked(history, first)
+    if asked is None or _asked(history, second) is None:
+        return True
     of_key = history.is_op(Op.SET, Op.DELETE, Op.GET_OR_LOAD) & (history.unit == history.unit[first])
     of_all = history.is_op(Op.CLEAR) & (history.schedule == history.schedule[first])
     calls = ~history.is_op(Op.GET_OR_LOAD) | (history.outcome == Outcome.UNKNOWN)
-    within = (history.start < history.start[second]) & (history.end > history.start[first])
+    within = (history.start < history.start[second]) & (history.end > asked)
     return bool(np.any((of_key | of_all) & calls & within))
+
+
+def _asked(history: History, load: int) -> int | None:
+    """When the operation may have begun that called for a load; None if nobody can tell.
+
+    A cache may start a load in a task, which runs later, so what comes between counts from when it was asked for:
+    by an operation under way, or by any hit before, ahead of time. Of more loads than operations that wait some are
+    of nobody who waits, and nothing is said of them.
+    """
+    earlier = (history.unit == history.unit[load]) & (history.start < history.start[load])
+    asking = earlier & history.is_op(Op.GET_OR_LOAD)
+    if not asking.any():
+        return int(history.start[load])
+    waiting = asking & (history.end > history.start[load])
+    if not waiting.any():
+        return None
+    began = int(history.start[waiting].min())
+    others = earlier & history.is_op(Op.LOAD) & (history.start > began)
+    if others.sum() >= waiting.sum():
+        return None
+    return min(began, int(history.start[asking].min()))
 
 
 def _remembered_failures(history: History) -> list[Finding]:

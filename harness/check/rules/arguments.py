@@ -10,11 +10,19 @@ from cache_impls.registry import Adapted
 from harness.check.rules.lab import Lab
 from harness.check.rules.rule import Kind, expect, rule
 
+
+class _Text(str):
+    """Text that cannot be multiplied: `"10" * 10**9`, as a conversion to nanoseconds does, costs gigabytes."""
+
+    __slots__ = ()
+    __mul__ = __rmul__ = None  # type: ignore[assignment]  # Python's way to say that there is none
+
+
 _ODD: tuple[tuple[str, tuple[Any, ...]], ...] = (
     *(("get", (key,)) for key in (None, 1, b"key", "")),
     *(("set", (key, "value")) for key in (None, 1, b"key", "")),
     ("set", ("key", None)),
-    *(("set", ("key", "value", ttl)) for ttl in ("10", True, 0, -1, math.nan, math.inf)),
+    *(("set", ("key", "value", ttl)) for ttl in (_Text("10"), True, 0, -1, math.nan, math.inf)),
     *(("delete", (key,)) for key in (None, "")),
 )
 

@@ -14,6 +14,7 @@ from harness.simulate.loop import NeedsRealLoopError, SimulatedLoop
 
 Build = Callable[[int | None], Adapted]
 _STEPS = 50_000
+ROOMY = 1_000
 _REAL_SECONDS = 30.0
 _SPARE_SECONDS = 10.0
 BLOCKS = "it blocks the event loop: an operation never gave control back"
@@ -31,8 +32,8 @@ class Lab:
         self._rebuild = rebuild
 
     async def cache(self, room: int | None = None) -> Adapted:
-        """A fresh cache, ready for use."""
-        return await self._ready(self._build(room))
+        """A fresh cache, ready for use; with room for all that a rule may set, unless it says otherwise."""
+        return await self._ready(self._build(ROOMY if room is None else room))
 
     async def cache_with(self, **parameters: Any) -> Adapted:
         """A fresh cache of the same factory with these parameters. Raises NotApplicable if it takes none such."""

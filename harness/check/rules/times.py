@@ -32,7 +32,7 @@ async def _ttl(lab: Lab, ttl: float) -> None:
     "A ttl of 1 ms is kept to the tick.",
     needs=_TTL,
     timed=True,
-    declared="ttl_jitter stale_seconds",
+    declared="ttl_jitter stale_seconds forgets",
 )
 async def ttl_short(lab: Lab) -> None:
     """An entry of 1 ms, read a microsecond before its deadline and at it."""
@@ -45,7 +45,7 @@ async def ttl_short(lab: Lab) -> None:
     "A ttl of 300 s is kept to the tick.",
     needs=_TTL,
     timed=True,
-    declared="ttl_jitter stale_seconds",
+    declared="ttl_jitter stale_seconds forgets",
 )
 async def ttl_middle(lab: Lab) -> None:
     """An entry of 300 s, read a microsecond before its deadline and at it."""
@@ -58,11 +58,24 @@ async def ttl_middle(lab: Lab) -> None:
     "A ttl of 3600 s is kept to the tick.",
     needs=_TTL,
     timed=True,
-    declared="ttl_jitter stale_seconds",
+    declared="ttl_jitter stale_seconds forgets",
 )
 async def ttl_long(lab: Lab) -> None:
     """An entry of 3600 s, read a microsecond before its deadline and at it."""
     await _ttl(lab, 3600.0)
+
+
+@rule(
+    "ttl-40d",
+    Kind.LAW,
+    "A ttl of 40 days is kept to the tick.",
+    needs=_TTL,
+    timed=True,
+    declared="ttl_jitter stale_seconds forgets",
+)
+async def ttl_longest(lab: Lab) -> None:
+    """An entry of 40 days, which memcached's protocol takes for a date in 1970."""
+    await _ttl(lab, 40 * 86_400.0)
 
 
 @rule("ttl-fixed", Kind.LAW, "A read does not prolong an entry's life.", needs=_TTL, timed=True)
@@ -187,6 +200,9 @@ async def wall_clock(lab: Lab) -> None:
     await cache.set("key", "value", 100.0)
     lab.clock.step_wall(3600)
     expect(await cache.get("key") == "value", "the wall clock was set an hour forward, and a live entry is gone")
+    if Capability.SIZE in cache.capabilities:
+        found = await cache.size()
+        expect(found == 1, f"the wall clock was set an hour forward, and of one live entry the size is {found}")
     lab.clock.step_wall(-7200)
     await lab.sleep(100 + slack)
     expect(await cache.get("key") is None, "the wall clock was set an hour back, and an expired entry is answered")

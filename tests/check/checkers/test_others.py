@@ -36,6 +36,15 @@ def test_c7_two_loads_at_once() -> None:
     assert breaks(loads, history(first, op(Op.DELETE, 3, 4, client=2, key=1), second))
 
 
+def test_c7_by_when_a_load_was_asked_for() -> None:
+    """A delete between two readers, before either's loader ran; a refresh that nobody waits for."""
+    one, other = op(Op.GET_OR_LOAD, 1, 20, tag=1), op(Op.GET_OR_LOAD, 4, 21, tag=2, client=1)
+    first, second = op(Op.LOAD, 5, 10, tag=1), op(Op.LOAD, 6, 12, tag=2, client=1)
+    assert breaks(loads, history(one, other, first, second))
+    assert not breaks(loads, history(one, op(Op.DELETE, 2, 3, client=1), other, first, second))
+    assert not breaks(loads, history(one | {"end": 2}, other, first, second))
+
+
 def test_c7_a_failure_that_is_remembered() -> None:
     """An operation fails with the error of a load that it waited for, not of one before."""
     failed = op(Op.LOAD, 2, 4, tag=1, outcome=Outcome.FAIL)
