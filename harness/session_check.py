@@ -15,7 +15,7 @@ from harness.check.checkers import catalogue
 from harness.check.checkers.agreement import EDGES_NS
 from harness.check.rules import RULES
 from harness.check.run import Events, run
-from harness.check.verdicts import BLOCKS, CheckRequest, results, verdict, warnings_of, why_unjudged
+from harness.check.verdicts import BLOCKS, CLIENTS, CheckRequest, results, verdict, warnings_of, why_unjudged
 from harness.documents import (
     ArmResult,
     CheckDocument,
@@ -140,6 +140,8 @@ def _spec(text: str) -> Spec:
 
 def _workloads(request: CheckRequest, folder: Path) -> Iterator[dict[str, Any]]:
     """A file of requests for each workload. Raises UsageError for one that is none."""
+    if not request.workloads and (request.capacity is not None or request.clients != CLIENTS):
+        raise UsageError("--clients and --capacity are of a workload: name one with --workload")
     if request.history is not None:
         if len(request.workloads) != 1:
             raise UsageError("--history saves the history of one workload: name exactly one with --workload")

@@ -73,7 +73,7 @@ def read(path: Path, kind: type[_D]) -> _D:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}; make it with: cachegate {wanted} SPEC -o {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     except ValueError:
         raise UsageError(f"{path} is not JSON; is it damaged?") from None

@@ -274,6 +274,8 @@ def test_what_only_a_workload_shows_comes_with_its_command(run: Run) -> None:
     ("arguments", "said"),
     [
         (("--workload", "ycsb-bb"), "ycsb-b"),
+        (("--clients", "8"), "--workload"),
+        (("--capacity", "10"), "--workload"),
         (("--history", "h.npz"), "exactly one"),
         (("--workload", "churn", "--history", "/nowhere/h.npz"), "/nowhere"),
     ],
