@@ -69,7 +69,7 @@ def test_a_missing_or_binary_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cachegate baseline SPEC -o"):
         store.read(tmp_path / "none.json", BaselineDocument)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="is not JSON"):
         store.read(tmp_path / "binary", BaselineDocument)
 
 
