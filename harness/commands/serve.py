@@ -51,7 +51,7 @@ def serve(
             typer.echo(f"operators: {pages}/health  {pages}/metrics  {pages}/flags ({changes})")
 
     try:
-        run(
+        problem = run(
             Serving(
                 spec=parse(spec),
                 address=bind,
@@ -65,3 +65,6 @@ def serve(
         )
     except SpecError as error:
         raise UsageError(str(error)) from error
+    if problem is not None:
+        typer.echo(f"cachegate: {spec}: {problem}", err=True)
+        raise typer.Exit(1)

@@ -143,8 +143,11 @@ class Host:
             "clients": len(self.connections),
         }
 
-    async def drain(self, server: asyncio.Server) -> None:
-        """Take no new client, let those that are there finish what they asked, and shut the cache down."""
+    async def drain(self, server: asyncio.Server) -> str | None:
+        """Take no new client, let those that are there finish what they asked, and shut the cache down.
+
+        What went wrong with the last, if anything.
+        """
         self.draining = True
         server.close()
         for connection in list(self.connections):
@@ -154,7 +157,14 @@ class Host:
             await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
         for connection in list(self.connections):
             connection.abort()
-        await self.cache.shutdown()
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.cache.shutdown()
+        except TimeoutError:
+            return f"shutdown() did not end within {DRAIN_SECONDS:g} s"
+        except Exception as raised:  # the cache's own, told by whoever serves it
+            return f"shutdown() raised {type(raised).__name__}: {raised}"
+        return None
 
 
 class Connection(asyncio.Protocol):

@@ -34,17 +34,17 @@ class Serving:
     limits: Limits = field(default_factory=Limits)
 
 
-def serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> None:
-    """Serve until SIGTERM or SIGINT. ready is told the addresses once clients can come.
+def serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> str | None:
+    """Serve until SIGTERM or SIGINT; what went wrong at the end, if anything. ready is told the addresses.
 
     Raises UsageError for a port that is taken, and SpecError for a cache that cannot be built.
     """
     _allow_descriptors()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(serving, ready))
+        return runner.run(_serve(serving, ready))
 
 
-async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> None:
+async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> str | None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -70,10 +70,11 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> N
         }
     )
     await ended.wait()
-    await host.drain(server)
+    problem = await host.drain(server)
     if ops is not None and ops_task is not None:
         ops.should_exit = True
         await asyncio.wait([ops_task], timeout=1.0)
+    return problem
 
 
 def _allow_descriptors() -> None:

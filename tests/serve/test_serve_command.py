@@ -203,6 +203,24 @@ def test_interrupt_ends_it_and_leaves_nothing() -> None:
         assert not any(child.is_running() for child in family)
 
 
+def test_a_shutdown_that_fails_is_told(tmp_path: Path) -> None:
+    """One line, and exit code 1."""
+    (tmp_path / "failing.py").write_text(
+        "class Failing:\n"
+        "    async def get(self, key): return None\n"
+        "    async def set(self, key, value): pass\n"
+        "    async def shutdown(self): raise OSError('the disk is full')\n"
+    )
+    command = [*COMMAND, f"{tmp_path}/failing.py:Failing", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert "is served" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert told.strip().endswith("shutdown() raised OSError: the disk is full")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
