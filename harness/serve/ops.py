@@ -92,7 +92,7 @@ async def _change(host: Host, request: Request, token: str | None) -> Response:
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if token is None or not hmac.compare_digest(given.encode(), token.encode()):
         why = (
-            "start the host with --token to change flags"
+            "start the host with a token in CACHEGATE_TOKEN to change flags"
             if token is None
             else "a token is needed: Authorization: Bearer"
         )

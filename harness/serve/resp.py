@@ -2,7 +2,8 @@
 
 Source: https://redis.io/docs/latest/develop/reference/protocol-spec. Commands come as arrays of bulk strings, or as
 a line of words (what telnet sends). hiredis is not used here, on purpose: its reader makes a list of whatever
-length a client announces, and cannot be told to refuse; and for commands of two or three words it is no faster.
+length a client announces, 780 MB of address space for twelve bytes, and cannot be told to refuse. It is faster, by
+0.7 us for one command and 2.8 us for each of fifty that come together.
 """
 
 from __future__ import annotations
