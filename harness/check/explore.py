@@ -102,6 +102,7 @@ class How(NamedTuple):
 
     policies: tuple[str, ...] = POLICIES
     few_keys: bool = True
+    swarm: bool = True
     shrink: bool = True
 
 
@@ -130,7 +131,7 @@ class Explorer:
         native: Any = sample.native
         self.stages: tuple[str, ...] = tuple(getattr(native, "stages", ()))
         self.shape = _shape(sample, profiles, len(self.stages), has_ttl=has_ttl and not self._real, real=self._real)
-        self.shape = self.shape._replace(few_keys=how.few_keys)
+        self.shape = self.shape._replace(few_keys=how.few_keys, swarm=how.swarm)
         self.promises = sample.promises
         self.tally = Tally()
         self.skipped = {

@@ -119,10 +119,15 @@ class Shape(NamedTuple):
     """Of a migration; 0 for any other cache."""
     few_keys: bool = True
     """Whether operations gather on few keys."""
+    swarm: bool = True
+    """Whether each schedule leaves out some kinds of operation (Groce et al. 2012, "Swarm testing"): faults of rare
+    operations show where those are not rare, and faults that a `clear` would hide where there is none."""
 
 
 _MOVED_SHARE = 0.6
 _CANCELLING = (Profile.CANCEL, Profile.ERRORS)
+_ALWAYS = (int(Op.GET), int(Op.SET))
+_KEPT = 0.5
 _WEIGHTS = {
     Op.GET: 12, Op.SET: 9, Op.DELETE: 3, Op.CLEAR: 1, Op.SIZE: 1, Op.GET_OR_LOAD: 8, Op.MOVE: 1,
 }  # fmt: skip
@@ -138,7 +143,9 @@ def draw(seed: int, shape: Shape, policies: Sequence[str], operations: int = OPE
     rng = random.Random(seed)
     pick = rng.random
     profile = shape.profiles[int(pick() * len(shape.profiles))]
-    acts = _weighted(shape.acts)
+    acts = _weighted(
+        tuple(act for act in shape.acts if act in _ALWAYS or pick() < _KEPT) if shape.swarm else shape.acts
+    )
     count_clients = (1, 2, 2, 3, 3, 4)[int(pick() * 6)]
     room = 1 + int(pick() * 4) if profile is Profile.ROOM else None
     keys = 5 if room or not shape.few_keys else (1, 1, 2, 3)[int(pick() * 4)]

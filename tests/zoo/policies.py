@@ -1,4 +1,4 @@
-"""What each order of callbacks is worth: how many schedules every fault of the zoo takes, by policy.
+"""What each way to explore is worth: how many schedules every fault of the zoo takes.
 
 `nox -s check -- --policies` runs it. Each way of exploring is given the same faults, seeds and bound; those that
 rules find without exploring are left out. A fault that is not found counts with the bound, which flatters the way
@@ -25,12 +25,14 @@ from harness.check.run import run
 RESULTS = Path(__file__).resolve().parent.parent.parent / "results" / "zoo"
 RUNS = RESULTS / "policies.jsonl"
 WAYS: dict[str, dict[str, Any]] = {
-    "mixed, few keys (what check does)": {},
-    "few preemptions": {"policies": ["few"]},
-    "changing priorities": {"policies": ["priority"]},
-    "uniform": {"policies": ["uniform"]},
-    "uniform, keys spread": {"policies": ["uniform"], "few_keys": False},
+    "what check does": {},
+    "few preemptions alone": {"policies": ["few"]},
+    "changing priorities alone": {"policies": ["priority"]},
+    "uniform order": {"policies": ["uniform"]},
+    "all operations in every schedule": {"swarm": False},
+    "uniform chance in everything": {"policies": ["uniform"], "few_keys": False, "swarm": False},
 }
+CHANCE = "uniform chance in everything"
 BOUND = 5_000
 SECONDS = 120.0
 
@@ -70,23 +72,32 @@ def table(rows: list[dict[str, Any]]) -> str:
     """The comparison, over the faults and seeds that all ways have in common."""
     done = {way: {(row["animal"], row["seed"]): row["after"] for row in rows if row["way"] == way} for way in WAYS}
     common = sorted(set.intersection(*(set(found) for found in done.values())))
+    never = {name for name, _ in common} - {pair[0] for found in done.values() for pair in common if found[pair]}
+    common = [pair for pair in common if pair[0] not in never]
+    after = {way: np.array([found[pair] or BOUND for pair in common], dtype=float) for way, found in done.items()}
+    chance = np.log(after[CHANCE])
     lines = [
-        "# What each order of callbacks is worth",
+        "# What each way to explore is worth",
         "",
-        f"Schedules until a fault of the zoo is found, over {len(common)} pairs of fault and seed.",
-        f"One that was not found within {BOUND:,} counts with that. By `nox -s check -- --policies`.",
+        f"Schedules until a fault of the zoo is found, over {len(common)} pairs of fault and seed; {len(never)} faults",
+        "that no way found are left out: the rules find them. The ratio is to uniform chance, of geometric means over",
+        f"the same pairs, with its 95 % interval. One that was not found within {BOUND:,} counts with that.",
+        "By `nox -s check -- --policies`.",
         "",
-        "| way to explore | found | geometric mean | median | 90 % of them within |",
-        "|---|---|---|---|---|",
+        "| way to explore | found | geometric mean | median | 90 % of them within | ratio |",
+        "|---|---|---|---|---|---|",
     ]
     for way, found in done.items():
-        after = np.array([found[pair] or BOUND for pair in common], dtype=float)
-        if not len(after):
+        if len(common) < 2:  # of one there is no spread
             continue
         hits = sum(found[pair] is not None for pair in common)
-        mean = np.exp(np.log(after).mean())
-        median, most = np.quantile(after, (0.5, 0.9))
-        lines.append(f"| {way} | {hits} of {len(common)} | {mean:.1f} | {median:.0f} | {most:,.0f} |")
+        logs = np.log(after[way])
+        ratios = logs - chance
+        half = 1.96 * ratios.std(ddof=1) / np.sqrt(len(ratios))
+        ratio = "1" if way == CHANCE else " to ".join(f"{np.exp(ratios.mean() + side):.2f}" for side in (-half, half))
+        median, most = np.quantile(after[way], (0.5, 0.9))
+        mean = np.exp(logs.mean())
+        lines.append(f"| {way} | {hits} of {len(common)} | {mean:.1f} | {median:.0f} | {most:,.0f} | {ratio} |")
     return "\n".join(lines) + "\n"
 
 
