@@ -203,7 +203,7 @@ class CheckedResult(Document):
     """One check: a law or a rule of manners, and what became of it."""
 
     id: str
-    kind: Literal["law", "manners"]
+    kind: Literal["law", "manners", "condition"]
     title: str
     """The law, in one sentence."""
     verdict: CheckVerdict

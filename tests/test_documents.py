@@ -12,9 +12,14 @@ from pydantic import BaseModel
 
 import harness
 from harness.documents import BaselineDocument, CheckDocument, CompareDocument, GateDocument, ReplayDocument
+from harness.load.document import LoadDocument, StressDocument
 
 SCHEMAS = Path(harness.__file__).parent / "schemas"
-KINDS: list[type[BaseModel]] = [GateDocument, CompareDocument, BaselineDocument, CheckDocument, ReplayDocument]
+KINDS: list[type[BaseModel]] = [
+    *(GateDocument, CompareDocument, BaselineDocument),
+    *(CheckDocument, ReplayDocument),
+    *(StressDocument, LoadDocument),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)

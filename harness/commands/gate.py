@@ -122,10 +122,10 @@ def compare(
     markdown: Markdown = None,
 ) -> None:
     """Compare two stored baselines. The live gate is always the better answer."""
-    from harness.gate.policy import gated
+    from harness.gate.policy import GATED, LOAD_GATED, gated
     from harness.session import compare as run
 
-    rows = gated(metric or [], margin or [])
+    rows = gated(metric or [], margin or [], (*GATED, *LOAD_GATED))
     check_outputs(json, junit, markdown)
     document = run(before, after, rows)
     _report(document, json, junit, markdown)

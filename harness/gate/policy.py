@@ -64,14 +64,37 @@ REPORTED = (
 )
 """Shown, never judged: too noisy (mean, p10, p99.9), or of another number of operations (fills)."""
 
+CPU_PER_REQUEST = Metric(
+    name="cpu_per_request", title="host cpu a request", unit="ns", better=Better.LOWER, scale=Scale.RATIO
+)
+THROUGHPUT = Metric(name="throughput", title="requests a second", unit="1/s", better=Better.HIGHER, scale=Scale.RATIO)
+RESPONSE_P50 = Metric(
+    name="response_p50", title="response p50 at half", unit="ns", better=Better.LOWER, scale=Scale.RATIO
+)
+RESPONSE_P99 = Metric(
+    name="response_p99", title="response p99 at half", unit="ns", better=Better.LOWER, scale=Scale.RATIO
+)
+
+LOAD_GATED = (Gated(metric=CPU_PER_REQUEST, margin=0.05), Gated(metric=THROUGHPUT, margin=0.05))
+"""Over the wire. Throughput counts where the hosts are what a closed loop waits for."""
+
+LOAD_REPORTED = (RESPONSE_P50, RESPONSE_P99)
+"""Shown, never judged: between two pairs they differ by a third and more (measured)."""
+
 COVERS = {
     "operation_time": "a cost in at least a quarter of the batches",
     "cpu_time": "all CPU of the process: sweeps, collections, fills",
     "tail": "one operation in a hundred",
     "memory": "bytes a stored entry adds to the process",
     "hit_ratio": "the same requests answered from the cache",
+    "cpu_per_request": "all processor time of the host, its wire included",
+    "throughput": "what the host answers when its users never rest",
 }
 """What a PROCEED on each metric says, in words."""
+
+
+_TIMES = ("operation_time", "cpu_time", "cpu_per_request", "throughput")
+"""What a margin without a name is for."""
 
 
 def severity(change: float) -> Severity:
@@ -86,12 +109,12 @@ def incident_severity(kind: str, share: float) -> Severity:
     return Severity.P1
 
 
-def gated(names: list[str], margins: list[str]) -> tuple[Gated, ...]:
-    """The gated metrics, all or those in names, with margins such as `5%` (time) or `memory=20%`.
+def gated(names: list[str], margins: list[str], rows: tuple[Gated, ...] = GATED) -> tuple[Gated, ...]:
+    """The gated metrics of rows, all or those in names, with margins such as `5%` (time) or `memory=20%`.
 
     Raises UsageError for a name or a margin that is none.
     """
-    table: Mapping[str, Gated] = {row.metric.name: row for row in GATED}
+    table: Mapping[str, Gated] = {row.metric.name: row for row in rows}
     chosen = {name: _known(name, table) for name in names} or dict(table)
     for text in margins:
         name, equals, share = text.rpartition("=")
@@ -100,7 +123,7 @@ def gated(names: list[str], margins: list[str]) -> tuple[Gated, ...]:
             _known(name, table)
             if name not in chosen:
                 raise UsageError(f"margin {text!r}: {name} is not among the chosen metrics")
-        for target in [name] if equals else ["operation_time", "cpu_time"]:
+        for target in [name] if equals else list(_TIMES):
             if target in chosen:
                 chosen[target] = replace(chosen[target], margin=margin)
     return tuple(chosen.values())

@@ -15,13 +15,13 @@ from harness.errors import UsageError
 from harness.model import CheckVerdict
 from harness.report.junit import text
 
-_COLOURS = {
+COLOURS = {
     CheckVerdict.PASS: "green",
     CheckVerdict.FAIL: "red",
     CheckVerdict.UNKNOWN: "yellow",
     CheckVerdict.SKIPPED: "dim",
 }
-_SIGNS = {CheckVerdict.PASS: "✅", CheckVerdict.FAIL: "❌", CheckVerdict.UNKNOWN: "❔", CheckVerdict.SKIPPED: "⏭"}
+SIGNS = {CheckVerdict.PASS: "✅", CheckVerdict.FAIL: "❌", CheckVerdict.UNKNOWN: "❔", CheckVerdict.SKIPPED: "⏭"}
 
 _MOST_LINES = 40
 """Of a history in the terminal: what breaks the law is at its end, as a rule."""
@@ -29,7 +29,7 @@ _MOST_LINES = 40
 
 def show(document: CheckDocument, console: Console) -> None:
     """Print what was found: the answer, each failure with its proof, then what was judged."""
-    colour = _COLOURS[document.verdict]
+    colour = COLOURS[document.verdict]
     console.print(f"[bold {colour}]{document.verdict.upper()}[/]  {escape(document.reason)}", soft_wrap=True)
     advice = [result for result in document.checks if _is_advice(document, result)]
     for result in document.checks:
@@ -43,7 +43,7 @@ def show(document: CheckDocument, console: Console) -> None:
     for verdict, summary, identities in _grouped(document):
         said = "held" if verdict is CheckVerdict.PASS else verdict.value
         why = "" if verdict is CheckVerdict.PASS else f": {escape(summary)}"
-        console.print(f"[{_COLOURS[verdict]}]{said}[/] {' '.join(identities)}{why}", soft_wrap=True)
+        console.print(f"[{COLOURS[verdict]}]{said}[/] {' '.join(identities)}{why}", soft_wrap=True)
     for warning in document.warnings:
         console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
     for line in _footer(document):
@@ -52,7 +52,7 @@ def show(document: CheckDocument, console: Console) -> None:
 
 def show_replay(document: ReplayDocument, verdict: CheckVerdict, reason: str, console: Console) -> None:
     """Print a schedule as it went this time."""
-    console.print(f"[bold {_COLOURS[verdict]}]{verdict.upper()}[/]  {document.check}: {escape(reason)}", soft_wrap=True)
+    console.print(f"[bold {COLOURS[verdict]}]{verdict.upper()}[/]  {document.check}: {escape(reason)}", soft_wrap=True)
     console.print()
     for line in document.evidence:
         console.print(f"  {escape(line)}", soft_wrap=True)
@@ -112,7 +112,7 @@ def junit(document: CheckDocument) -> str:
 
 def markdown(document: CheckDocument) -> str:
     """The document as Markdown, short enough for a comment on a pull request."""
-    lines = [f"### {_SIGNS[document.verdict]} {document.verdict.upper()}", "", _plain(document.reason), ""]
+    lines = [f"### {SIGNS[document.verdict]} {document.verdict.upper()}", "", _plain(document.reason), ""]
     for result in document.checks:
         if result.verdict is CheckVerdict.FAIL:
             advice = " (manners)" if _is_advice(document, result) else ""

@@ -6,12 +6,12 @@ from harness.documents import CompareDocument, GateDocument
 from harness.model import Verdict
 from harness.report.words import TITLES, change, interval, margin, mark, quantity
 
-_SIGNS = {Verdict.PROCEED: "✅", Verdict.ROLLBACK: "❌", Verdict.INCONCLUSIVE: "❔"}
+VERDICT_SIGNS = {Verdict.PROCEED: "✅", Verdict.ROLLBACK: "❌", Verdict.INCONCLUSIVE: "❔"}
 
 
 def render(document: GateDocument | CompareDocument) -> str:
     """The document as Markdown."""
-    lines = [f"### {_SIGNS[document.verdict]} {document.verdict.upper()}", "", _cell(document.reason), ""]
+    lines = [f"### {VERDICT_SIGNS[document.verdict]} {document.verdict.upper()}", "", cell(document.reason), ""]
     if document.metrics:
         lines += [
             "| workload | metric | baseline | candidate | change (+ is worse) | 99 % interval | allowed | |",
@@ -19,7 +19,7 @@ def render(document: GateDocument | CompareDocument) -> str:
         ]
     for result in document.metrics:
         cells = (
-            _cell(result.workload),
+            cell(result.workload),
             TITLES[result.name],
             quantity(result.baseline, result.unit),
             quantity(result.candidate, result.unit),
@@ -37,7 +37,7 @@ def render(document: GateDocument | CompareDocument) -> str:
     notes += [f"skipped {found.workload}: {found.reason}" for found in document.skipped]
     notes += [f"{found.message}; {found.remedy}" for found in document.warnings]
     if notes:
-        lines += ["", *(f"- {_cell(note)}" for note in notes)]
+        lines += ["", *(f"- {cell(note)}" for note in notes)]
     footer = (
         f"<sub>cachegate {document.kind}, seed {document.seed}, {document.elapsed_seconds:.0f} s, "
         f"Python {document.environment.python}</sub>"
@@ -45,5 +45,6 @@ def render(document: GateDocument | CompareDocument) -> str:
     return "\n".join([*lines, "", footer]) + "\n"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """text as the cell of a table holds it."""
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

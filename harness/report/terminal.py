@@ -11,12 +11,12 @@ from harness.gate.policy import COVERS
 from harness.model import Verdict
 from harness.report.words import TITLES, change, interval, margin, mark, quantity
 
-_COLOURS = {Verdict.PROCEED: "green", Verdict.ROLLBACK: "red", Verdict.INCONCLUSIVE: "yellow", None: "dim"}
+VERDICT_COLOURS = {Verdict.PROCEED: "green", Verdict.ROLLBACK: "red", Verdict.INCONCLUSIVE: "yellow", None: "dim"}
 
 
 def show(document: GateDocument | CompareDocument, console: Console) -> None:
     """Print a judged document."""
-    colour = _COLOURS[document.verdict]
+    colour = VERDICT_COLOURS[document.verdict]
     console.print(f"[bold {colour}]{document.verdict.upper()}[/]  {escape(document.reason)}", soft_wrap=True)
     if any(result.pairs for result in document.metrics):
         console.print()
@@ -83,7 +83,7 @@ def _row(result: MetricResult) -> list[str]:
     ]
     if style:
         cells = [f"[{style}]{cell}[/]" for cell in cells]
-    return [*cells, f"[{_COLOURS[result.verdict]}]{mark(result)}[/]", str(result.pairs)]
+    return [*cells, f"[{VERDICT_COLOURS[result.verdict]}]{mark(result)}[/]", str(result.pairs)]
 
 
 def _footer(document: GateDocument | CompareDocument) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness.documents import MetricResult
-from harness.gate.policy import GATED, REPORTED
+from harness.gate.policy import GATED, LOAD_GATED, LOAD_REPORTED, REPORTED
 from harness.model import Verdict
 
-TITLES = {row.metric.name: row.metric.title for row in GATED} | {metric.name: metric.title for metric in REPORTED}
+TITLES = {row.metric.name: row.metric.title for row in (*GATED, *LOAD_GATED)}
+TITLES |= {metric.name: metric.title for metric in (*REPORTED, *LOAD_REPORTED)}
 MARKS = {Verdict.PROCEED: "pass", Verdict.ROLLBACK: "FAIL", Verdict.INCONCLUSIVE: "undecided", None: ""}
 
 
@@ -21,7 +22,7 @@ def quantity(value: float | None, unit: str) -> str:
         return f"{value:.3g} ns"
     if unit == "B":
         return f"{value / 1024:.3g} KiB" if value >= 10_240 else f"{value:.0f} B"
-    return f"{value:.4f}"
+    return f"{value:,.0f}" if unit == "1/s" else f"{value:.4f}"
 
 
 def change(result: MetricResult) -> str:

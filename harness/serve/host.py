@@ -19,6 +19,7 @@ from types import coroutine
 from typing import Any, cast
 
 from cache_impls.dialects import Adapted
+from cache_impls.protocol import COUNTERS
 from harness import __version__
 from harness.serve.commands import CacheError, Session, answer
 from harness.serve.resp import Command, Limits, Parser, ProtocolError, error
@@ -119,9 +120,19 @@ class Host:
             "connected_clients": len(self.connections),
             "total_connections_received": self.accepted,
             "rejected_connections": self.refused,
+            "cachegate_cache_seconds": f"{sum(tally.seconds_ns for tally in self.tallies.values()) / 1e9:.9f}",
             **counts,
             **failed,
+            **self._own_counters(),
         }
+
+    def _own_counters(self) -> dict[str, object]:
+        """What the cache itself counts, where it does."""
+        try:
+            stats = dict(self.cache.get_stats())
+        except Exception:  # a rule of `check` says so; INFO goes without
+            return {}
+        return {f"cache_{name}": stats[name] for name in COUNTERS if type(stats.get(name)) is int}
 
     async def health(self) -> dict[str, object]:
         """Use the cache as a client would, and say how that went. Counted as any other use."""

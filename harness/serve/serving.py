@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +34,8 @@ class Serving:
     token: str | None = None
     capacity: int | None = None
     limits: Limits = field(default_factory=Limits)
+    lifeline: bool = False
+    """Whether the end of standard input ends it."""
 
 
 def serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> str | None:
@@ -49,6 +53,8 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
     ended = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ended.set)
+    if serving.lifeline:
+        loop.add_reader(sys.stdin.fileno(), ended.set)
     listening = _listen(serving.address, serving.port)
     operators = None if serving.ops_port is None else _listen(serving.address, serving.ops_port)
     cache = serving.spec.build(capacity=serving.capacity)
@@ -67,6 +73,9 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
             "port": listening.getsockname()[1],
             "ops_port": None if operators is None else operators.getsockname()[1],
             "notes": cache.notes,
+            "pid": os.getpid(),
+            "capacity": cache.capacity if type(cache.capacity) is int else None,
+            "promises": cache.promises._asdict(),
         }
     )
     await ended.wait()

@@ -22,7 +22,9 @@ def test_the_table_is_that_of_gate_md() -> None:
         "memory": 0.15,
         "hit_ratio": 0.01,
     }
-    assert set(policy.COVERS) == set(margins())
+    over_the_wire = {row.metric.name: row.margin for row in policy.LOAD_GATED}
+    assert over_the_wire == {"cpu_per_request": 0.05, "throughput": 0.05}
+    assert set(policy.COVERS) == {*margins(), *over_the_wire}
 
 
 def test_a_bare_margin_is_of_both_times() -> None:

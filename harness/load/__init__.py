@@ -1,0 +1,1 @@
+"""Load over the wire: locust users, what they leave, and what it says."""

@@ -1,0 +1,149 @@
+"""The locust process (or processes) of a run: started, listened to, ended.
+
+Locust runs as its user would run it, because importing it patches the interpreter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.errors import HarnessError
+from harness.load.plan import FOLDER, Scenario
+
+GRACE_SECONDS = 30.0
+"""Beyond its time, after which the driver counts as hung."""
+_START_SECONDS = 15.0
+"""Until every process is there and what the workload finds there is set, at most."""
+_STOP_SECONDS = 10
+_LOOK_SECONDS = 0.5
+
+
+class Driver:
+    """One run of locust against some hosts. Use as a context; `wait` until it ends."""
+
+    def __init__(
+        self, scenario: Scenario, hosts: list[str], *, users: int, seconds: float, rate: float, workload: str,
+        seed: int, processes: int, one_in: int, prefix: str, folder: Path,
+    ) -> None:  # fmt: skip
+        self._result = folder / "result.json"
+        self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed below
+        self.total_seconds = scenario.ramp_seconds + seconds
+        arguments = [
+            "--headless", "--only-summary", "--skip-log",
+            "--locustfile", str(FOLDER / f"{scenario.name}.py"),
+            "--host", ",".join(hosts),
+            "--users", str(users),
+            "--spawn-rate", str(max(1.0, users / scenario.ramp_seconds)),
+            "--run-time", f"{self.total_seconds + _START_SECONDS:.0f}s",  # it ends with its last phase, before
+            "--stop-timeout", str(_STOP_SECONDS),
+            "--workload", workload,
+            "--rate", str(rate),
+            "--seed", str(seed),
+            "--key-prefix", prefix,
+            "--history-folder", str(folder),
+            "--history-one-in", str(one_in),
+            "--cachegate-result", str(self._result),
+            "--cachegate-seconds", str(seconds),
+        ]  # fmt: skip
+        if processes > 1:
+            port = str(_free_port())
+            arguments += ["--processes", str(processes), "--expect-workers-max-wait", "30", "--master-port", port]
+            arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "locust", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            text=True,
+            bufsize=1,
+            start_new_session=True,  # ^C is ours to hand on; its workers end with it
+        )
+        self._began = time.monotonic()
+        self._expected = processes + 1 if processes > 1 else 1
+        self._processes: list[psutil.Process] = []
+
+    def __enter__(self) -> Driver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def wait(self, say: Callable[[dict[str, Any]], None], look: Callable[[], None]) -> dict[str, Any]:
+        """Until it ends: what it measured. say is told its progress, look is called twice a second.
+
+        Raises HarnessError if it fails or hangs, with its last words.
+        """
+        assert self._process.stdout is not None  # a pipe was asked for
+        limit = self.total_seconds + _START_SECONDS + GRACE_SECONDS
+        due = time.monotonic() + _LOOK_SECONDS
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while True:
+                if selector.select(max(0.0, due - time.monotonic())):
+                    line = self._process.stdout.readline()
+                    if not line:
+                        break
+                    with contextlib.suppress(ValueError):  # what a workload prints is not ours
+                        said = json.loads(line)
+                        if isinstance(said, dict) and "progress" in said:
+                            say(said["progress"])
+                if time.monotonic() >= due:
+                    look()
+                    due += _LOOK_SECONDS
+                if time.monotonic() - self._began > limit:
+                    raise HarnessError(f"locust did not end within {limit:.0f} s: {self._words()}")
+        self._process.wait()
+        try:
+            result: dict[str, Any] = json.loads(self._result.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            code = self._process.returncode
+            raise HarnessError(f"locust ended with code {code} and left no result: {self._words()}") from None
+        return result
+
+    def cpu_seconds(self) -> dict[int, float]:
+        """Processor time that each of its processes has used, by pid."""
+        if len(self._processes) < self._expected:  # to look for them costs more than to look at them
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(self._process.pid)
+                self._processes = [process, *process.children(recursive=True)]
+        found = {}
+        for each in self._processes:
+            with contextlib.suppress(psutil.Error):
+                times = each.cpu_times()
+                found[each.pid] = float(times.user + times.system)
+        return found
+
+    def kill(self) -> None:
+        """End it and its workers, if they are there."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._complaints.close()
+
+    def _words(self) -> str:
+        self._complaints.seek(0)
+        lines = [line for line in self._complaints.read().splitlines() if line.strip()]
+        return " | ".join(lines[-3:]) or "it said nothing"
+
+
+def _free_port() -> int:
+    import socket  # noqa: PLC0415  # rarely needed
+
+    with socket.socket() as probing:
+        probing.bind(("127.0.0.1", 0))
+        return int(probing.getsockname()[1])

@@ -1,0 +1,194 @@
+"""Hosts that a run starts and ends, and servers that are there already: where they are, what they count."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import psutil
+
+from cache_impls.registry import SpecError, parse
+from harness.errors import NothingMeasuredError, UsageError
+from harness.load.connection import BrokenError, Connection, command
+from harness.load.plan import is_target, target
+
+START_SECONDS = 20.0
+_END_SECONDS = 15.0
+_WRONG_REQUEST = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Server:
+    """A RESP server under load."""
+
+    text: str
+    """As the user named it: a spec, or an address."""
+    url: str
+    ours: bool
+    capacity: int | None = None
+    promises: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    pid: int | None = None
+    """None for a server that is not of this run."""
+    process: subprocess.Popen[str] | None = None
+    complaints: IO[str] | None = None
+
+    def info(self) -> dict[str, str]:
+        """What INFO says. Raises BrokenError."""
+        found = target(self.url)
+        connection = Connection(found.address, found.port)
+        try:
+            reply = connection.call(command(b"INFO"))
+        finally:
+            connection.close()
+        lines = reply.decode(errors="replace").splitlines() if isinstance(reply, bytes) else []
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    def died(self) -> str | None:
+        """How it ended, if it has."""
+        if self.process is None or self.process.poll() is None:
+            return None
+        return f"the host of {self.text} ended with code {self.process.returncode}: {self._complaint()}"
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time that it used so far, if it can be told."""
+        if self.pid is None:
+            return None
+        try:
+            times = psutil.Process(self.pid).cpu_times()
+        except psutil.Error:
+            return None
+        return float(times.user + times.system)
+
+    def memory_bytes(self) -> int | None:
+        """Its resident memory, if it can be told."""
+        if self.pid is None:
+            return None
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return None
+
+    def end(self) -> str | None:
+        """Drain and end it; what went wrong, if anything."""
+        process = self.process
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            code = process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return f"the host of {self.text} did not end within {_END_SECONDS:g} s"
+        return f"the host of {self.text}: {self._complaint()}" if code else None
+
+    def kill(self) -> None:
+        """End it now, if it is there."""
+        if self.process is not None:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout, self.complaints):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+
+    def _complaint(self) -> str:
+        if self.complaints is None:
+            return "it said nothing"
+        self.complaints.seek(0)
+        lines = self.complaints.read().strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+@contextlib.contextmanager
+def servers(texts: list[str], capacity: int | None) -> Iterator[list[Server]]:
+    """A fresh host for each cache, and each server that was named, until the end of the block.
+
+    Raises UsageError for what cannot be served or is not there, NothingMeasuredError for a host that dies at once.
+    """
+    for text in texts:
+        if not is_target(text):
+            try:
+                parse(text)
+            except SpecError as error:
+                raise UsageError(str(error)) from error
+    found: list[Server] = []
+    try:
+        for text in texts:  # one by one, so that those that have started are ended if the next does not
+            server = _there(text) if is_target(text) else _started(text, capacity)
+            found.append(server)
+        for server in found:
+            if server.process is not None:
+                _await(server)
+        yield found
+    finally:
+        for server in found:
+            server.kill()
+
+
+def _there(text: str) -> Server:
+    """A server that somebody else runs. Raises UsageError."""
+    place = target(text)
+    server = Server(text=text, url=text, ours=place.ours)
+    try:
+        info = server.info()
+    except BrokenError as error:
+        raise UsageError(f"nobody answers at {error}; is it running?") from error
+    told = info.get("process_id", "")
+    if place.address in ("127.0.0.1", "::1", "localhost") and told.isdecimal() and psutil.pid_exists(int(told)):
+        server.pid = int(told)
+    # One that may evict, or is not ours to know the room of, may forget.
+    server.promises = {"forgets": place.ours or info.get("maxmemory", "0") != "0"}
+    return server
+
+
+def _started(text: str, capacity: int | None) -> Server:
+    complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness.serve.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        text=True,
+        start_new_session=True,  # ^C is ours to hand on
+    )
+    assert process.stdin is not None  # a pipe was asked for
+    with contextlib.suppress(BrokenPipeError):  # it died at once: told by `_await`
+        process.stdin.write(json.dumps({"spec": text, "capacity": capacity}) + "\n")
+        process.stdin.flush()
+    return Server(text=text, url="", ours=True, process=process, complaints=complaints)
+
+
+def _await(server: Server) -> None:
+    """Until it says where it listens."""
+    process = server.process
+    assert process is not None
+    assert process.stdout is not None  # a pipe was asked for
+    began = time.monotonic()
+    line = ""
+    if select.select([process.stdout], [], [], START_SECONDS)[0]:
+        line = process.stdout.readline()
+    if not line:
+        try:
+            code = process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            waited = time.monotonic() - began
+            raise NothingMeasuredError(f"the host of {server.text} said nothing for {waited:.0f} s") from None
+        complaint = server._complaint()  # noqa: SLF001  # the other half of the same part
+        if code == _WRONG_REQUEST:
+            raise UsageError(complaint)
+        raise NothingMeasuredError(f"the host of {server.text} could not start: {complaint}")
+    where = json.loads(line)
+    server.url = f"resp://{where['address']}:{where['port']}"
+    server.pid = where["pid"]
+    server.capacity = where["capacity"]
+    server.promises = where["promises"]
+    server.notes = tuple(where["notes"])

@@ -1,0 +1,142 @@
+"""The users' histories, judged by the checkers of `check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cache_impls.protocol import Promises
+from harness.check.checkers import early_miss, expiry, integrity, register, resurrection, sessions
+from harness.documents import CheckedResult
+from harness.history import COLUMNS, FOREIGN, NO_STAGE, NO_TTL, History, Op, Outcome, Watched, rank
+from harness.load import samples
+from harness.model import CheckVerdict
+from harness.simulate.tape import said
+
+LAWS = (register, expiry, early_miss, resurrection, integrity, sessions)
+"""C1 to C6."""
+COARSE_SECONDS = 0.005
+"""Over the wire a host's clock is its event loop's, which stands while it answers what has come."""
+COARSE_SHARE = 1e-3
+_SHOWN = 3
+
+
+class Judged(NamedTuple):
+    """The laws' results, and on what they were judged."""
+
+    checks: list[CheckedResult]
+    words: str
+
+
+def judge(
+    result: dict[str, Any], place: int, promises: dict[str, Any], capacity: int | None, one_in: int, prefix: str = ""
+) -> Judged:
+    """C1 to C6 of the target at place, from the files that the processes left."""
+    files = [worker["history"] for worker in result["workers"] if worker["history"]]
+    if len(files) < result["processes"]:
+        return Judged(_all(CheckVerdict.UNKNOWN, "not every process left its history"), "not judged")
+    machines = {worker["boot"] for worker in result["workers"]}
+    if not one_in:
+        return Judged(_all(CheckVerdict.SKIPPED, "no history was kept"), "none")
+    if len(machines) > 1:
+        why = f"the users ran on {len(machines)} machines, whose clocks cannot be compared"
+        return Judged(_all(CheckVerdict.UNKNOWN, why), "not judged")
+    rows = np.concatenate([samples.load(Path(file)) for file in files])
+    history = to_history(rows, place, capacity)
+    if not len(history):
+        return Judged(_all(CheckVerdict.UNKNOWN, "no operation was recorded"), "none")
+    promised = Promises(**promises)
+    promised = promised._replace(
+        stale_seconds=max(promised.stale_seconds, COARSE_SECONDS), ttl_jitter=max(promised.ttl_jitter, COARSE_SHARE)
+    )
+    skipped = {}
+    if one_in > 1 and capacity is not None and not promised.forgets:
+        skipped["C3"] = "room may have run out for keys whose history was not kept"
+    checks = [_one(checker, history, promised, skipped, prefix) for checker in LAWS]
+    which = "every key" if one_in == 1 else f"one key in {one_in}"
+    return Judged(checks, f"all {len(history):,} operations on {which}")
+
+
+def to_history(rows: samples.Column, place: int, capacity: int | None) -> History:
+    """Users' rows of the target at place, as what checkers read. A host's bound explains what it forgets."""
+    rows = rows[rows[:, 0] % samples.TARGETS == place]
+    named = {name: rows[:, i] for i, name in enumerate(samples.COLUMNS)}
+    start, end = rank(named["start_ns"], named["end_ns"])
+    # Checkers count on tags that are not much more than there are writes; those of users say who wrote.
+    written = np.unique(named["tag"][named["op"] == Op.SET])
+    read = (named["op"] == Op.GET) & (named["tag"] > 0)
+    place_of = np.searchsorted(written, named["tag"])
+    known = np.isin(named["tag"], written)
+    is_write = named["op"] == Op.SET
+    tag = np.where(is_write | (read & known), place_of + 1, np.where(read, FOREIGN, named["tag"]))
+    # Errors leave an effect that nobody knows.
+    outcome = np.where(named["outcome"] == Outcome.OK, Outcome.OK, Outcome.UNKNOWN)
+    columns = {
+        "schedule": np.zeros(len(rows), dtype=np.int64),
+        "op": named["op"],
+        "key": named["key"],
+        "tag": tag,
+        "ttl_ns": named["ttl_ns"],
+        "client": np.unique(named["client"], return_inverse=True)[1],
+        "start_ns": named["start_ns"],
+        "end_ns": named["end_ns"],
+        "start": start,
+        "end": end,
+        "outcome": outcome,
+        "side": np.full(len(rows), -1, dtype=np.int64),
+        "stage": np.full(len(rows), NO_STAGE, dtype=np.int64),
+    }
+    watched = [] if capacity is None else [(0, int(Watched.ENTRIES), 0, capacity)]
+    return History(
+        np.ascontiguousarray(np.column_stack([columns[name] for name in COLUMNS])),
+        np.array(watched, dtype=np.int64).reshape(-1, 4),
+        NO_TTL,
+    )
+
+
+def _one(checker: Any, history: History, promises: Promises, skipped: dict[str, str], prefix: str) -> CheckedResult:
+    fields: dict[str, Any] = {"id": checker.ID, "kind": "law", "title": checker.LAW}
+    why = skipped.get(checker.ID) or checker.skip(promises)
+    if why is not None:
+        return CheckedResult(**fields, verdict=CheckVerdict.SKIPPED, summary=why)
+    try:
+        findings = checker.find(history, promises)
+    except Exception as error:  # told as UNKNOWN: a crashed checker has judged nothing
+        return CheckedResult(**fields, verdict=CheckVerdict.UNKNOWN, summary=f"its checker failed: {said(error)}")
+    if not findings:
+        return CheckedResult(**fields, verdict=CheckVerdict.PASS, summary=f"{len(history):,} operations")
+    lines = tuple(line for finding in findings[:_SHOWN] for line in _told(history, finding, prefix))
+    summary = f"{len(findings)} times; {_sentence(history, findings[0])}"
+    return CheckedResult(**fields, verdict=CheckVerdict.FAIL, summary=summary, evidence=lines)
+
+
+def _sentence(history: History, finding: Any) -> str:
+    words = [_operation(history, row) for row in finding.rows]
+    return str(finding.message).format(*words)
+
+
+def _told(history: History, finding: Any, prefix: str) -> list[str]:
+    zero = int(history.start_ns.min())
+    return [
+        f"{(int(history.start_ns[row]) - zero) / 1e9:.6f} to {(int(history.end_ns[row]) - zero) / 1e9:.6f} s  "
+        f"client {history.client[row]}  {prefix}{_operation(history, row)}"
+        for row in finding.rows
+    ]
+
+
+def _operation(history: History, row: int) -> str:
+    op, tag = Op(int(history.op[row])), int(history.tag[row])
+    ttl = int(history.ttl_ns[row])
+    if op is Op.GET:
+        return f"get(key {history.key[row]}) -> {'a miss' if tag == 0 else f'write {tag}'}"
+    if op is Op.SET:
+        return f"set(key {history.key[row]}, write {tag}{f', {ttl / 1e9:g} s' if ttl != NO_TTL else ''})"
+    return f"{op.name.lower()}(key {history.key[row]}) -> {tag}"
+
+
+def _all(verdict: CheckVerdict, why: str) -> list[CheckedResult]:
+    return [
+        CheckedResult(id=checker.ID, kind="law", title=checker.LAW, verdict=verdict, summary=why) for checker in LAWS
+    ]

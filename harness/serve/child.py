@@ -1,0 +1,37 @@
+"""A host as a child: a job on standard input, where it listens as one line on standard output.
+
+It serves until SIGTERM, or until its standard input ends: whoever started it is gone then.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from cache_impls.registry import SpecError, parse
+from harness.errors import UsageError
+from harness.serve.serving import Serving, serve
+
+
+def main() -> int:
+    """The exit code: 0, 1 if the shutdown failed, 4 if it could not begin."""
+    job = json.loads(sys.stdin.readline())
+
+    def ready(where: dict[str, Any]) -> None:
+        print(json.dumps(where), flush=True)
+
+    try:
+        spec = parse(job.pop("spec"))
+        problem = serve(Serving(spec=spec, lifeline=True, **job), ready)
+    except (UsageError, SpecError) as error:
+        print(error, file=sys.stderr)
+        return 4
+    if problem is not None:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,9 @@
+"""`locust -f scenarios/load/llm.py --host resp://127.0.0.1:6380`; what it asks is in llm.toml."""
+
+from harness.load.users import CacheUser
+
+
+class LLMUser(CacheUser):
+    """A user of llm."""
+
+    scenario = "llm"

@@ -1,0 +1,9 @@
+"""`locust -f scenarios/load/spike.py --host resp://127.0.0.1:6380`; what it asks is in spike.toml."""
+
+from harness.load.users import CacheUser
+
+
+class SpikeUser(CacheUser):
+    """A user of spike."""
+
+    scenario = "spike"

@@ -1,0 +1,9 @@
+"""`locust -f scenarios/load/stress.py --host resp://127.0.0.1:6380`; what it asks is in stress.toml."""
+
+from harness.load.users import CacheUser
+
+
+class StressUser(CacheUser):
+    """A user of stress."""
+
+    scenario = "stress"
