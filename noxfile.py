@@ -1,4 +1,4 @@
-"""One verb a session: `nox -s tests lint types gate check bench figures`. `nox -l` tells what each does."""
+"""One verb a session: `nox -s tests lint types gate check stress bench figures`. `nox -l` tells what each does."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ def install(session: nox.Session, group: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests with coverage, on every Python that is present."""
     install(session, "test")
+    posargs = session.posargs
+    if not posargs and session.python == PYTHONS[1]:
+        posargs = ["-m", "not slow"]  # what holds in the oldest and the newest is taken to hold between them
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *posargs)
     session.run("coverage", "combine", "-q")
-    if not session.posargs:
+    if not posargs:
         session.run("coverage", "report", "--include=harness/stats/*,harness/gate/*", "--fail-under=90")
         session.run("coverage", "report", "--fail-under=85")
 
@@ -58,7 +61,7 @@ def gate(session: nox.Session) -> None:
 def check(session: nox.Session) -> None:
     """Ours, the adapters of other libraries, and the zoo's score; `-- --only NAME` scores one animal.
 
-    `-- --policies` compares the orders of callbacks by how many schedules each fault takes.
+    `-- --policies` compares ways to explore by how many schedules each fault takes.
     """
     session.install("-q", "-e", ".[adapters]", *nox.project.dependency_groups(PROJECT, "test"))
     if not session.posargs:
@@ -68,6 +71,13 @@ def check(session: nox.Session) -> None:
     compares = "--policies" in session.posargs
     posargs = [argument for argument in session.posargs if argument != "--policies"]
     session.run("python", str(Path("tests", "zoo", "policies.py" if compares else "score.py")), *posargs)
+
+
+@nox.session(default=False)
+def stress(session: nox.Session) -> None:
+    """A hundred users over the wire, every answer judged; `-- legacy improved` compares two, `-- SPEC --users 500`."""
+    session.install("-q", "-e", ".[load]")
+    session.run("cachegate", "stress", *(session.posargs or ["improved", "--users", "100", "--run-time", "300s"]))
 
 
 @nox.session(default=False)

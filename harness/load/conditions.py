@@ -48,9 +48,24 @@ class Measured:
     """When each phase began and ended, in seconds of the epoch."""
 
 
+def missing(result: dict[str, Any]) -> int:
+    """Processes of the driver that never told how they ended."""
+    return int(result["processes"]) - len(result["workers"])
+
+
 def check(measured: Measured) -> list[CheckedResult]:
     """One result for each condition of the scenario but `lawful` (the laws have results of their own)."""
     found = []
+    if (died := missing(measured.result)) > 0:
+        found.append(
+            CheckedResult(
+                id="driver",
+                kind="condition",
+                title="every process of the driver tells how it ended",
+                verdict=CheckVerdict.UNKNOWN,
+                summary=f"{died} of {measured.result['processes']} processes of the driver died; run it again",
+            )
+        )
     for name in measured.scenario.conditions:
         if name in _CHECKS:
             verdict, summary = _CHECKS[name](measured)
@@ -78,6 +93,8 @@ def _no_errors(measured: Measured) -> Answer:
 
 
 def _counts_agree(measured: Measured) -> Answer:
+    if missing(measured.result):
+        return CheckVerdict.UNKNOWN, "what a process of the driver that died had counted is not known"
     compared = 0
     for row in measured.counts:
         for who, counted in (("the host", row.host), ("the cache", row.cache)):

@@ -26,6 +26,8 @@ from harness.measure.workload import parse
 REQUESTS = 100_000
 """Of a workload; users begin at different ones and go round."""
 MOST_WORKERS = 1_024
+FILLER = 10**12
+"""The number of the client that sets what the workload finds there."""
 PATIENCE_SECONDS = 10.0
 """Without an answer for so long a connection is given up."""
 _RECONNECT_SECONDS = 0.5
@@ -124,11 +126,14 @@ class Drive:
         """Set the keys that the workload finds there, on every target."""
         for place in range(len(self.targets)):
             self.turn_to(place)
-            client = Client(self, -1)
+            client = Client(self, FILLER)
+            self.clients.append(client)  # watched, as all are
             client.connect()
             for number in range(self.preload):
-                client.request(number, 0)
+                if client.request(number, 0) is FOREIGN:
+                    break  # it does not answer: told as what failed
             client.close()
+            self.clients.remove(client)
         self.turn_to(0)
 
     def watch(self) -> None:
@@ -189,25 +194,26 @@ class Client:
                 position = first
         self._position = position
 
-    def request(self, position: int, due_ns: int) -> None:
-        """One request; a missed read of a look-aside workload is followed by a write."""
+    def request(self, position: int, due_ns: int) -> Any:
+        """One request, and its reply; a missed read of a look-aside workload is followed by a write."""
         drive = self._drive
         op, number = drive.ops[position], drive.key_ids[position]
         if op == GET:
-            if self._get(number, due_ns) is None and drive.look_aside:
+            reply = self._get(number, due_ns)
+            if reply is None and drive.look_aside:
                 if drive.scenario.loader is not None:
                     self._load(number)
                 self._set(number, position, 0)
-        elif op == DELETE:
-            self._delete(number, due_ns)
-        else:
-            self._set(number, position, due_ns)
+            return reply
+        if op == DELETE:
+            return self._delete(number, due_ns)
+        return self._set(number, position, due_ns)
 
     def _get(self, number: int, due_ns: int) -> Any:
         key = self._keys[number]
         return self._ask(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), _GET, number, MISS, NO_TTL, due_ns)
 
-    def _set(self, number: int, position: int, due_ns: int) -> None:
+    def _set(self, number: int, position: int, due_ns: int) -> Any:
         drive, key = self._drive, self._keys[number]
         tag, size, ttl_ms = drive.next_tag(), drive.sizes[position], drive.ttls_ms[position]
         head = b"%d.%b." % (tag, key)
@@ -219,11 +225,11 @@ class Client:
             )  # fmt: skip
         else:
             sent = b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(value), value)
-        self._ask(sent, _SET, number, tag, ttl_ms * _MILLISECOND_NS or NO_TTL, due_ns)
+        return self._ask(sent, _SET, number, tag, ttl_ms * _MILLISECOND_NS or NO_TTL, due_ns)
 
-    def _delete(self, number: int, due_ns: int) -> None:
+    def _delete(self, number: int, due_ns: int) -> Any:
         key = self._keys[number]
-        self._ask(b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n" % (len(key), key), _DELETE, number, MISS, NO_TTL, due_ns)
+        return self._ask(b"*2\r\n$3\r\nDEL\r\n$%d\r\n%b\r\n" % (len(key), key), _DELETE, number, MISS, NO_TTL, due_ns)
 
     def _load(self, number: int) -> None:
         """What stands behind the cache takes its time."""
@@ -254,13 +260,13 @@ class Client:
             reply = connection.call(sent)
             outcome = _OK
         except BrokenError as error:
-            drive.samples.failed("connection lost", f"{sent[:40]!r}: {error}")
+            drive.samples.failed(op, "connection lost", f"{sent[:40]!r}: {error}")
             self._lose(where % TARGETS)
         finally:
             end_ns = monotonic_ns()
             if reply.__class__ is hiredis.ReplyError:
                 outcome = _RAISED
-                drive.samples.failed("error reply", str(reply))
+                drive.samples.failed(op, "error reply", str(reply))
                 reply = FOREIGN
             elif outcome == _OK and op == _GET:
                 tag = MISS if reply is None else self._tag_of(reply, number)
@@ -280,7 +286,9 @@ class Client:
                 if filling == b"." + self._padding[:wanted]:
                     return int(tag)
         shown = repr(value[:60]) if isinstance(value, bytes) else repr(value)[:60]
-        self._drive.samples.failed("wrong answer", f"GET {key.decode()} answered {shown}, which nobody wrote to it")
+        self._drive.samples.failed(
+            _GET, "wrong answer", f"GET {key.decode()} answered {shown}, which nobody wrote to it"
+        )
         return FOREIGN
 
     def _lose(self, place: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from cache_impls.protocol import Promises
 from harness.check.checkers import early_miss, expiry, integrity, register, resurrection, sessions
 from harness.documents import CheckedResult
-from harness.history import COLUMNS, FOREIGN, NO_STAGE, NO_TTL, History, Op, Outcome, Watched, rank
+from harness.history import COLUMNS, FOREIGN, MISS, NO_STAGE, NO_TTL, History, Op, Outcome, Watched, rank
 from harness.load import samples
 from harness.model import CheckVerdict
 from harness.simulate.tape import said
@@ -21,6 +22,8 @@ COARSE_SECONDS = 0.005
 """Over the wire a host's clock is its event loop's, which stands while it answers what has come."""
 COARSE_SHARE = 1e-3
 _SHOWN = 3
+Name = Callable[[int], str]
+"""A key as its user wrote it."""
 
 
 class Judged(NamedTuple):
@@ -31,22 +34,22 @@ class Judged(NamedTuple):
 
 
 def judge(
-    result: dict[str, Any], place: int, promises: dict[str, Any], capacity: int | None, one_in: int, prefix: str = ""
+    result: dict[str, Any], place: int, promises: dict[str, Any], capacity: int | None, one_in: int, name: Name = str
 ) -> Judged:
     """C1 to C6 of the target at place, from the files that the processes left."""
     files = [worker["history"] for worker in result["workers"] if worker["history"]]
     if len(files) < result["processes"]:
-        return Judged(_all(CheckVerdict.UNKNOWN, "not every process left its history"), "not judged")
+        return Judged(_all(CheckVerdict.UNKNOWN, "not every process left its history"), "nothing: a history is missing")
     machines = {worker["boot"] for worker in result["workers"]}
     if not one_in:
-        return Judged(_all(CheckVerdict.SKIPPED, "no history was kept"), "none")
+        return Judged(_all(CheckVerdict.SKIPPED, "no history was kept"), "nothing: no history was kept")
     if len(machines) > 1:
         why = f"the users ran on {len(machines)} machines, whose clocks cannot be compared"
-        return Judged(_all(CheckVerdict.UNKNOWN, why), "not judged")
+        return Judged(_all(CheckVerdict.UNKNOWN, why), f"nothing: {why}")
     rows = np.concatenate([samples.load(Path(file)) for file in files])
     history = to_history(rows, place, capacity)
     if not len(history):
-        return Judged(_all(CheckVerdict.UNKNOWN, "no operation was recorded"), "none")
+        return Judged(_all(CheckVerdict.UNKNOWN, "no operation was recorded"), "nothing: no operation was recorded")
     promised = Promises(**promises)
     promised = promised._replace(
         stale_seconds=max(promised.stale_seconds, COARSE_SECONDS), ttl_jitter=max(promised.ttl_jitter, COARSE_SHARE)
@@ -54,7 +57,7 @@ def judge(
     skipped = {}
     if one_in > 1 and capacity is not None and not promised.forgets:
         skipped["C3"] = "room may have run out for keys whose history was not kept"
-    checks = [_one(checker, history, promised, skipped, prefix) for checker in LAWS]
+    checks = [_one(checker, history, promised, skipped, name) for checker in LAWS]
     which = "every key" if one_in == 1 else f"one key in {one_in}"
     return Judged(checks, f"all {len(history):,} operations on {which}")
 
@@ -96,7 +99,7 @@ def to_history(rows: samples.Column, place: int, capacity: int | None) -> Histor
     )
 
 
-def _one(checker: Any, history: History, promises: Promises, skipped: dict[str, str], prefix: str) -> CheckedResult:
+def _one(checker: Any, history: History, promises: Promises, skipped: dict[str, str], name: Name) -> CheckedResult:
     fields: dict[str, Any] = {"id": checker.ID, "kind": "law", "title": checker.LAW}
     why = skipped.get(checker.ID) or checker.skip(promises)
     if why is not None:
@@ -107,33 +110,34 @@ def _one(checker: Any, history: History, promises: Promises, skipped: dict[str, 
         return CheckedResult(**fields, verdict=CheckVerdict.UNKNOWN, summary=f"its checker failed: {said(error)}")
     if not findings:
         return CheckedResult(**fields, verdict=CheckVerdict.PASS, summary=f"{len(history):,} operations")
-    lines = tuple(line for finding in findings[:_SHOWN] for line in _told(history, finding, prefix))
-    summary = f"{len(findings)} times; {_sentence(history, findings[0])}"
+    lines = tuple(line for finding in findings[:_SHOWN] for line in _told(history, finding, name))
+    summary = f"{len(findings)} times; {_sentence(history, findings[0], name)}"
     return CheckedResult(**fields, verdict=CheckVerdict.FAIL, summary=summary, evidence=lines)
 
 
-def _sentence(history: History, finding: Any) -> str:
-    words = [_operation(history, row) for row in finding.rows]
+def _sentence(history: History, finding: Any, name: Name) -> str:
+    words = [_operation(history, row, name) for row in finding.rows]
     return str(finding.message).format(*words)
 
 
-def _told(history: History, finding: Any, prefix: str) -> list[str]:
+def _told(history: History, finding: Any, name: Name) -> list[str]:
     zero = int(history.start_ns.min())
     return [
         f"{(int(history.start_ns[row]) - zero) / 1e9:.6f} to {(int(history.end_ns[row]) - zero) / 1e9:.6f} s  "
-        f"client {history.client[row]}  {prefix}{_operation(history, row)}"
+        f"client {history.client[row]}  {_operation(history, row, name)}"
         for row in finding.rows
     ]
 
 
-def _operation(history: History, row: int) -> str:
-    op, tag = Op(int(history.op[row])), int(history.tag[row])
-    ttl = int(history.ttl_ns[row])
+def _operation(history: History, row: int, name: Name) -> str:
+    op, tag, ttl_ns = Op(int(history.op[row])), int(history.tag[row]), int(history.ttl_ns[row])
+    key = name(int(history.key[row]))
     if op is Op.GET:
-        return f"get(key {history.key[row]}) -> {'a miss' if tag == 0 else f'write {tag}'}"
+        answers = {MISS: "a miss", FOREIGN: "what nobody wrote"}
+        return f"get({key}) -> {answers.get(tag, f'write {tag}')}"
     if op is Op.SET:
-        return f"set(key {history.key[row]}, write {tag}{f', {ttl / 1e9:g} s' if ttl != NO_TTL else ''})"
-    return f"{op.name.lower()}(key {history.key[row]}) -> {tag}"
+        return f"set({key}, write {tag}{f', {ttl_ns / 1e9:g} s' if ttl_ns != NO_TTL else ''})"
+    return f"delete({key}) -> {bool(tag)}"
 
 
 def _all(verdict: CheckVerdict, why: str) -> list[CheckedResult]:

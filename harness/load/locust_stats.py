@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from harness.history import Op, Outcome
 from harness.load.samples import Batch
 
+CONNECT = -1
+"""In the place of an operation: a user that could not connect."""
 METHODS = {int(Op.GET): "GET", int(Op.SET): "SET", int(Op.DELETE): "DEL"}
 
 
@@ -24,23 +27,36 @@ def hears_requests(environment: Any) -> bool:
     return any(not handler.__module__.startswith("locust.") for handler in handlers)
 
 
-def tell_locust(environment: Any, name: str, batch: Batch) -> None:
-    """Count a batch in locust's statistics; whoever else listens to `events.request` hears of each."""
+def tell_locust(environment: Any, name: str, batch: Batch, failures: Counter[tuple[int, str]]) -> None:
+    """Count a batch and its failures in locust's statistics, and clear the failures.
+
+    Whoever else listens to `events.request` hears of each. What was cut off at the end of the run counts nowhere.
+    """
     stats = environment.stats
     listens = hears_requests(environment)
     for op, method in METHODS.items():
-        rows = Batch(batch.rows[batch.op == op])
+        rows = Batch(batch.rows[(batch.op == op) & (batch.outcome != Outcome.UNKNOWN)])
         if not len(rows.rows):
             continue
         times_ms = rows.response_ns / 1e6
-        failed = int((rows.outcome != Outcome.OK).sum())
         for entry in (stats.get(name, method), stats.total):
             _extend(entry, times_ms)
-        for _ in range(failed):
-            stats.log_error(method, name, "no answer, or an error; see the log")
         if listens:
             for time_ms in times_ms.tolist():
                 _fire(environment, method, name, time_ms)
+    for (op, what), count in failures.items():
+        for _ in range(count):
+            stats.log_error(METHODS.get(op, "CONNECT"), name, what)
+    failures.clear()
+
+
+def percentile_fields(writer: Any, entry: Any, use_current: bool = False) -> Any:
+    """What a line of locust's CSV says of percentiles, in milliseconds, not cut to whole ones."""
+    if not entry.num_requests:
+        return writer.percentiles_na
+    current = use_current and entry.use_response_times_cache
+    read = entry.get_current_response_time_percentile if current else entry.get_response_time_percentile
+    return [read(share) or 0.0 for share in writer.percentiles_to_report]
 
 
 def _extend(entry: Any, times_ms: Any) -> None:

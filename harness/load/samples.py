@@ -65,6 +65,8 @@ class Samples:
         """Some of the wrong answers and errors, in words."""
         self.failures: Counter[str] = Counter()
         """Errors by what they say."""
+        self.unreported: Counter[tuple[int, str]] = Counter()
+        """Failures by operation, of which locust has not been told."""
         self.loads = 0
         self.stampedes = 0
         """Loads that began while another of the same key was under way in this process."""
@@ -74,9 +76,10 @@ class Samples:
         self._kept: list[Column] = []
         self._offset_ns = time.time_ns() - time.monotonic_ns()
 
-    def failed(self, what: str, text: str) -> None:
+    def failed(self, op: int, what: str, text: str) -> None:
         """An operation failed, or a read answered what nobody wrote."""
         self.failures[what] += 1
+        self.unreported[op, what] += 1
         shown = self.examples.setdefault(what, [])
         if len(shown) < _EXAMPLES:
             shown.append(text)

@@ -73,7 +73,7 @@ class Outcome(NamedTuple):
     """That each server used meanwhile."""
     looks: Looks
     problems: list[str]
-    """What went wrong with a host at its end."""
+    """What went wrong with each host, in words; empty if nothing did."""
     one_in: int
     laws: list[laws.Judged]
 
@@ -85,7 +85,7 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
     """
     capacity = load.capacity if load.capacity is not None else draw(parse(load.workload), 1).capacity
     one_in = load.sampled()
-    with tempfile.TemporaryDirectory(prefix="cachegate-") as name, servers(texts, capacity) as hosts:
+    with tempfile.TemporaryDirectory(prefix="cachegate-") as folder, servers(texts, capacity) as hosts:
         _enough_descriptors(load.users * len(hosts))
         # Of a server that others use only keys of our own are touched.
         prefix = "" if all(host.process is not None for host in hosts) else f"cachegate:{secrets.token_hex(4)}:"
@@ -94,7 +94,7 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
         with Driver(
             load.scenario, [host.url for host in hosts], users=load.users, seconds=load.seconds, rate=load.rate,
             workload=load.workload, seed=load.seed, processes=load.processes, one_in=one_in, prefix=prefix,
-            folder=Path(name),
+            folder=Path(folder),
         ) as driver:  # fmt: skip
             looks = Looks(hosts, driver)
             try:
@@ -102,8 +102,8 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
             finally:
                 looks.close()
         result["processes"] = load.processes
-        problems = [problem for host in hosts if (problem := host.died()) is not None]
-        after = [{} if problems else host.info() for host in hosts]
+        problems: list[str] = []
+        after = [_info(host, problems) for host in hosts]
         used = [
             None if then is None or (now := host.cpu_seconds()) is None else now - then
             for host, then in zip(hosts, spent, strict=True)
@@ -111,10 +111,12 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
         if prefix:
             _remove_keys(load, hosts, prefix)
         say("judging the answers")
+        name_key = draw(parse(load.workload), 1).key_format.format
         judged = [
-            laws.judge(result, place, host.promises, host.capacity, one_in, prefix) for place, host in enumerate(hosts)
+            laws.judge(result, place, host.promises, host.capacity, one_in, lambda number: prefix + name_key(number))
+            for place, host in enumerate(hosts)
         ]
-        problems += [problem for host in hosts if (problem := host.end()) is not None]
+        problems = [problem or (host.end() or "") for host, problem in zip(hosts, problems, strict=True)]
         return Outcome(result, hosts, list(zip(before, after, strict=True)), used, looks, problems, one_in, judged)
 
 
@@ -175,18 +177,46 @@ def checks(outcome: Outcome, load: Load, place: int, measured_arm: LoadArmResult
         series=series(outcome),
         spans=spans,
     )
-    results = [*outcome.laws[place].checks, _bounded(outcome, place), *conditions.check(measured)]
-    if outcome.problems:
-        results.append(
-            CheckedResult(
-                id="C0",
-                kind="law",
-                title="the host lives, and ends when it is told to",
-                verdict=CheckVerdict.FAIL,
-                summary="; ".join(outcome.problems),
-            )
+    met = conditions.check(measured)
+    return [
+        *_lives(outcome, place),
+        *(found for found in met if found.id == "driver"),
+        *outcome.laws[place].checks,
+        _bounded(outcome, place),
+        *(found for found in met if found.id != "driver"),
+    ]
+
+
+def _lives(outcome: Outcome, place: int) -> list[CheckedResult]:
+    """C0 of the process, if it is ours."""
+    server = outcome.servers[place]
+    if server.process is None and not outcome.problems[place]:
+        return []
+    problem = outcome.problems[place]
+    return [
+        CheckedResult(
+            id="C0",
+            kind="law",
+            title="the host lives, answers, and ends when it is told to",
+            verdict=CheckVerdict.FAIL if problem else CheckVerdict.PASS,
+            summary=problem or "it lived, and ended when it was told to",
         )
-    return results
+    ]
+
+
+def _info(host: Server, problems: list[str]) -> dict[str, str]:
+    """What INFO says, or nothing and a problem more."""
+    died = host.died()
+    if died is not None:
+        problems.append(died)
+        return {}
+    try:
+        found = host.info()
+    except BrokenError as error:
+        problems.append(f"{host.text} answers no more: {error}")
+        return {}
+    problems.append("")
+    return found
 
 
 def _bounded(outcome: Outcome, place: int) -> CheckedResult:

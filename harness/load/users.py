@@ -28,7 +28,7 @@ from harness.errors import CachegateError
 from harness.load.conduct import Conductor
 from harness.load.connection import BrokenError, Connection
 from harness.load.drive import Client, Drive, Orders
-from harness.load.locust_stats import hears_requests, milliseconds, tell_locust
+from harness.load.locust_stats import CONNECT, hears_requests, milliseconds, percentile_fields, tell_locust
 from harness.load.plan import Scenario, scenario, target
 from harness.load.samples import COLUMNS, Batch
 from harness.load.totals import Totals
@@ -49,6 +49,7 @@ _AFTER_SECONDS = 0.3
 _DEFAULT_HOST = "resp://127.0.0.1:6380"
 
 locust.stats.bucket_response_time = milliseconds  # type: ignore[assignment]  # fractions of them; the hook that locust documents for other buckets
+locust.stats.StatsCSV._percentile_fields = percentile_fields  # type: ignore[assignment]  # noqa: SLF001  # locust's cuts them to whole ones
 locust.runners.WORKER_REPORT_INTERVAL = _REPORT_SECONDS
 
 
@@ -77,9 +78,7 @@ class CacheUser(User):
                 self._client.connect()
                 return
             except BrokenError as error:
-                drive.samples.failed("not connected", str(error))
-                self.environment.stats.log_request("CONNECT", self.scenario, 0, 0)
-                self.environment.stats.log_error("CONNECT", self.scenario, error)
+                drive.samples.failed(CONNECT, "not connected", str(error))
                 gevent.sleep(_RECONNECT_SECONDS)
 
     def on_stop(self) -> None:
@@ -131,14 +130,15 @@ class _Session:
         self._said = False
         self.drive = Drive(_scenario_of(self._environment), orders, worker)
         self._conductor = Conductor(self.drive, self.flush, self._done)
+        self._greenlets.append(gevent.spawn(self.drive.watch))
         if worker == 0:
             try:
                 self.drive.fill()
             except BrokenError as error:
-                _log.error("nothing was preloaded: %s", error)
+                self.drive.samples.failed(CONNECT, "not connected", str(error))
         gc.collect()
         gc.freeze()  # what is there stays, and need not be looked at again while users wait
-        self._greenlets += [gevent.spawn(self._flush_for_ever), gevent.spawn(self.drive.watch)]
+        self._greenlets.append(gevent.spawn(self._flush_for_ever))
 
     def _orders(self, options: Any) -> Orders:
         named = _scenario_of(self._environment)
@@ -188,7 +188,7 @@ class _Session:
         drive = self.drive
         assert drive is not None
         batch = drive.samples.take()
-        tell_locust(self._environment, drive.orders.workload, batch)
+        tell_locust(self._environment, drive.orders.workload, batch, drive.samples.unreported)
         digest = drive.samples.digest(batch)
         if self.is_worker:
             self._waiting.append(digest)

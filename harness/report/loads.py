@@ -31,8 +31,8 @@ def show(document: LoadDocument, console: Console) -> None:
     for arm in document.arms:
         if arm.phases:
             console.print()
-            if len(document.arms) > 1:
-                console.print("[dim]the last pair:[/]")
+            last = ", the last pair" if len(document.arms) > 1 else ""
+            console.print(f"[bold]{escape(arm.spec)}[/][dim]{last}[/]", soft_wrap=True)
             console.print(_times(arm))
     if document.series:
         console.print()
@@ -74,13 +74,12 @@ def _values(result: MetricResult) -> list[str]:
 
 
 def _times(arm: LoadArmResult) -> Table:
-    title = f"[bold]{escape(arm.spec)}[/]"
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in (title, "asked/s", "done/s", "", "p50", "p95", "p99", "p99.9", "max", "hits", "host", "driver"):
-        table.add_column(heading, justify="left" if heading in (title, "") else "right", no_wrap=True)
+    for heading in ("", "asked/s", "done/s", "", "p50", "p95", "p99", "p99.9", "max", "hits", "host", "driver"):
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
     for phase in arm.phases:
         hits = "-" if phase.hit_ratio is None else f"{100 * phase.hit_ratio:.1f} %"
-        asked = "as fast as it goes" if phase.target_rate is None else f"{phase.target_rate:,.0f}"
+        asked = "no rest" if phase.target_rate is None else f"{phase.target_rate:,.0f}"
         cells = [f"  {phase.name}", asked, f"{phase.rate:,.0f}"]
         for kind, times in _kinds(phase):
             table.add_row(*cells, kind, *_quantiles(times), hits, _cores(phase.host_cpu), _cores(phase.driver_cpu))
