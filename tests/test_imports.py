@@ -65,6 +65,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.check.checkers",
         "harness.check.rules",
         "harness.load.document",
+        "harness.load.plan",
     ),
     "harness.store": BASE,
     "harness.session": ("harness", "cache_impls"),

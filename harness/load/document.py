@@ -49,7 +49,10 @@ class LoadPhaseResult(Document):
 
     name: str
     pace: str
+    began: float
+    """Of the epoch."""
     seconds: float
+    """That this cache was asked: of two, its turns."""
     target_rate: float | None
     """Requests a second that were to come; None in a closed loop."""
     begun: int | None

@@ -47,6 +47,7 @@ def _phase(
     return LoadPhaseResult(
         name=phase.name,
         pace=str(phase.pace),
+        began=began,
         seconds=seconds,
         target_rate=sum(log["rate"] for log in logs) / len(logs) if phase.pace != "closed" else None,
         begun=counts.get("slots", 0) if phase.pace != "closed" else None,

@@ -1,4 +1,4 @@
-"""What there is: caches, workloads, metrics."""
+"""What there is: caches, workloads, metrics, scenarios."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from cache_impls.registry import HOW_TO_INSTALL, NotInstalledError, SpecError, capabilities, known
-from harness.gate.policy import COVERS, GATED, REPORTED
+from harness.gate.policy import COVERS, GATED, LOAD_GATED, REPORTED
+from harness.load.plan import names as scenario_names
+from harness.load.plan import scenario
 from harness.measure import workload
 
 
@@ -25,9 +27,15 @@ def show_listing(console: Console) -> None:
     for row in GATED:
         points = " points" if row.metric.unit == "1" else " %"
         metrics.add_row(row.metric.name, COVERS[row.metric.name], f"{row.margin * 100:g}{points}")
+    for row in LOAD_GATED:
+        metrics.add_row(row.metric.name, f"{COVERS[row.metric.name]} (stress)", f"{row.margin * 100:g} %")
     for metric in REPORTED:
         metrics.add_row(metric.name, "shown, not judged", "-")
-    for table in (caches, workloads, metrics):
+    loads = _table("scenarios", "what it asks", "users")
+    for name in scenario_names():
+        found = scenario(name)
+        loads.add_row(name, escape(found.question), f"{found.users:,}")
+    for table in (caches, workloads, metrics, loads):
         console.print(table)
         console.print()
     console.print("Any other cache: mypkg.mod:factory or file.py:factory; see README.md.", style="dim")

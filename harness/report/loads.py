@@ -34,9 +34,9 @@ def show(document: LoadDocument, console: Console) -> None:
             last = ", the last pair" if len(document.arms) > 1 else ""
             console.print(f"[bold]{escape(arm.spec)}[/][dim]{last}[/]", soft_wrap=True)
             console.print(_times(arm))
-    if document.series:
+    if rows := _measured(document):
         console.print()
-        _show_series(document.series, console)
+        _show_series(rows, console)
     console.print()
     for (verdict, summary), checks in _grouped(document.checks).items():
         said = "held" if verdict is CheckVerdict.PASS else verdict.value
@@ -109,6 +109,15 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {name}"
     return f"{seconds * 1e9:.3g} ns"
+
+
+def _measured(document: LoadDocument) -> tuple[SecondResult, ...]:
+    """The seconds of the phases, without what came before and after."""
+    phases = document.arms[0].phases
+    if not phases:
+        return ()
+    began, ended = phases[0].began, phases[-1].began + phases[-1].seconds
+    return tuple(row for row in document.series if began <= row.time and row.time + 1 <= ended)
 
 
 def _show_series(series: tuple[SecondResult, ...], console: Console) -> None:

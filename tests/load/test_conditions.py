@@ -21,7 +21,8 @@ def phase(
 ) -> LoadPhaseResult:
     """Ten seconds."""
     return LoadPhaseResult(
-        name=name, pace="1.0", seconds=10, target_rate=rate, begun=begun, operations=begun, rate=begun / 10, errors=0,
+        name=name, pace="1.0", began=0.0, seconds=10, target_rate=rate, begun=begun, operations=begun,
+        rate=begun / 10, errors=0,
         by_operation=(OperationResult(name="get", answered=begun, errors=0, latency=None),),
         hit_ratio=1.0, latency=None,
         host_cpu=0.2, driver_cpu=driver, other_cpu=0.0,
