@@ -180,6 +180,12 @@ def _verdict_of_two(contest: Duel) -> tuple[Verdict, str]:
         failures = [result for result in metrics if result.verdict is Verdict.ROLLBACK]
         return Verdict.ROLLBACK, reasons.failed(failures, baseline, candidate)
     if decision is Decision.PASSED:
+        # Latencies are not judged, so it does not matter here whether requests came when they should.
+        unknown = [
+            check for check in contest.checks() if check.verdict is CheckVerdict.UNKNOWN and check.id != "on_schedule"
+        ]
+        if unknown:
+            return Verdict.INCONCLUSIVE, f"{unknown[0].id} could not be judged: {unknown[0].summary}"
         return Verdict.PROCEED, reasons.passed(metrics, baseline, candidate)
     if decision is Decision.BASELINE_UNSTABLE:
         why = f"{baseline} fails against itself; run on a quieter machine"
