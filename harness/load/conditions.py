@@ -17,6 +17,8 @@ REACHED_SHARE = 0.99
 """Of a rate, below which it was not reached."""
 BUSY_CORES = 0.9
 """Of a process of the driver, above which its users wait for each other and not for the cache."""
+LATE_SECONDS = 0.01
+"""One user in a hundred woken later than this: response times would be the driver's."""
 _RECOVERED_RATIO = 2.0
 _RECOVERED_FLOOR_SECONDS = 0.002
 """p99 of a second below which nobody waits, whatever it was before."""
@@ -128,10 +130,16 @@ def _on_schedule(measured: Measured) -> Answer:
                 f"{phase.name}: the driver was busy {100 * phase.driver_cpu:.0f} % of the time, so requests waited "
                 "for it; ask for less with --rate, or drive with more --processes"
             )
+        if phase.driver_late is not None and phase.driver_late.p99 > LATE_SECONDS:
+            return CheckVerdict.UNKNOWN, (
+                f"{phase.name}: one user in a hundred was woken {1e3 * phase.driver_late.p99:.0f} ms late or more by "
+                "the driver itself; run on a quieter machine"
+            )
     if not paced:
         return CheckVerdict.PASS, "every user as fast as it could"
     reached = ", ".join(f"{_requests(phase):,.0f} a second in {phase.name}" for phase in paced)
-    return CheckVerdict.PASS, f"{reached}; nothing came late for want of a driver"
+    late = max((phase.driver_late.p99 for phase in paced if phase.driver_late is not None), default=0.0)
+    return CheckVerdict.PASS, f"{reached}; p99 of the driver's own lateness {1e3 * late:.2f} ms"
 
 
 def _requests(phase: LoadPhaseResult) -> float:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
 import gevent
+import numpy as np
 
 from harness.load.drive import Drive
+from harness.load.histogram import Times
 from harness.load.samples import TARGETS
 
 ON_TIME = 5_000.0
@@ -65,6 +68,7 @@ class Conductor:
             self._open = {"name": phase.name, "number": number, "rate": rate, "began": time.time()}
             self._turn_clock()
             self._active_ns = [0] * TARGETS
+            drive.pacer.late_ns = array("q")
             if seconds is None:
                 return
             lasts = seconds * phase.share
@@ -92,11 +96,19 @@ class Conductor:
                 "began": opened["began"],
                 "ended": ended,
                 "active_seconds": [ns / 1e9 for ns in self._active_ns[: len(self._drive.targets)]],
-                "overdue": self._drive.pacer.overdue,
+                "late": self._late(),
                 "cut_short": cut_short,
             }
         )
         self._open = None
+
+    def _late(self) -> dict[str, Any]:
+        """How late users were woken in this phase, as a histogram."""
+        pacer = self._drive.pacer
+        late_ns, pacer.late_ns = pacer.late_ns, array("q")
+        times = Times()
+        times.add(np.frombuffer(late_ns, dtype=np.int64))
+        return times.to_plain()
 
     def _measure(self, seconds: float, phase: int) -> None:
         """Half of what the slower target reaches is a load that both can bear."""

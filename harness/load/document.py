@@ -68,6 +68,8 @@ class LoadPhaseResult(Document):
     """Cores that the host kept busy."""
     driver_cpu: float | None
     """Of the busiest process of the driver, in cores."""
+    driver_late: TimesResult | None
+    """How late users were woken who waited for their turn: part of every response time, and not the cache's."""
     other_cpu: float | None
     """Of all else on the machine, in cores."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from array import array
 from collections import deque
 from time import monotonic_ns
 from typing import Any
@@ -64,6 +65,8 @@ class Pacer:
 
     def __init__(self) -> None:
         self.gap_ns = 0
+        self.late_ns = array("q")
+        """How late each user who waited for a slot was woken: the driver's own doing."""
         self._next_ns = 0
         self._waiting: deque[list[Any]] = deque()
         """[when due, greenlet], in the order of slots; the greenlet is None if it was killed meanwhile."""
@@ -136,7 +139,9 @@ class Pacer:
         assert alarm is not None
         while True:
             alarm.wait()
-            while waiting and waiting[0][0] <= monotonic_ns():
-                self._wake(waiting.popleft())
+            while waiting and waiting[0][0] <= (now_ns := monotonic_ns()):
+                entry = waiting.popleft()
+                self.late_ns.append(now_ns - entry[0])
+                self._wake(entry)
             if waiting:
                 self._set_alarm()

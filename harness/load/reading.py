@@ -43,6 +43,7 @@ def _phase(
     cores: dict[str, float | None] = {"host_cpu": None, "driver_cpu": None, "other_cpu": None}
     if looks is not None:
         cores = looks.cores(began, ended, place)
+    late = Times.of(*(log["late"] for log in logs))
     turns = len(result["orders"]["targets"])
     return LoadPhaseResult(
         name=phase.name,
@@ -68,6 +69,7 @@ def _phase(
         ),
         host_cpu=None if cores["host_cpu"] is None else cores["host_cpu"] * turns,  # of the time it was asked
         driver_cpu=cores["driver_cpu"],
+        driver_late=TimesResult(**late.summary()) if late.count else None,
         other_cpu=cores["other_cpu"],
     )
 

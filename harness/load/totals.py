@@ -12,6 +12,10 @@ _LATE_SECONDS = 3
 """After so many seconds a row of the series is whole: workers report once a second."""
 
 
+_GAP_SECONDS = 10
+"""The latest row is looked for so far back. Never further: this runs once a second while users wait."""
+
+
 class Totals:
     """Digests of `Samples`, merged."""
 
@@ -26,6 +30,7 @@ class Totals:
         self.stampedes = 0
         self.workers: dict[int, dict[str, Any]] = {}
         """What each process said of itself at its end: phases, connections, where its history is."""
+        self._operations = 0
         self._seconds: dict[int, Counter[str]] = defaultdict(Counter)
         self._responses: dict[int, Times] = {}
 
@@ -39,6 +44,7 @@ class Totals:
                 found[kind].merge(said)
         for second, row in digest["seconds"].items():
             self._seconds[int(second)].update({name: row[name] for name in ("operations", "errors", "hits", "misses")})
+            self._operations += row["operations"]
             self._responses.setdefault(int(second), Times()).merge(row["response"])
         self.failures.update(digest["failures"])
         for what, texts in digest["examples"].items():
@@ -71,10 +77,10 @@ class Totals:
 
     def latest(self) -> dict[str, Any] | None:
         """The last row that is whole."""
-        whole = [second for second in self._seconds if second <= max(self._seconds) - _LATE_SECONDS]
-        if not whole:
+        newest = max(self._seconds, default=0)
+        second = next((newest - ago for ago in range(_LATE_SECONDS, _GAP_SECONDS) if newest - ago in self._seconds), 0)
+        if not second:
             return None
-        second = max(whole)
         counts, times = self._seconds[second], self._responses[second]
         return {
             "time": second,
@@ -82,7 +88,7 @@ class Totals:
             "errors": counts["errors"],
             "p50": times.seconds(0.5),
             "p99": times.seconds(0.99),
-            "total": sum(row["operations"] for row in self._seconds.values()),
+            "total": self._operations,
         }
 
     def result(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.load import conditions, reading
 from harness.load.conditions import Measured
-from harness.load.document import CountsResult, LoadPhaseResult, OperationResult, SecondResult
+from harness.load.document import CountsResult, LoadPhaseResult, OperationResult, SecondResult, TimesResult
 from harness.load.plan import CONDITIONS, scenario
 from harness.model import CheckVerdict
 
@@ -17,7 +17,7 @@ PASS, FAIL, UNKNOWN, SKIPPED = CheckVerdict.PASS, CheckVerdict.FAIL, CheckVerdic
 
 
 def phase(
-    name: str = "soak", *, rate: float | None = 1000, begun: int = 10_000, driver: float = 0.3
+    name: str = "soak", *, rate: float | None = 1000, begun: int = 10_000, driver: float = 0.3, late: float = 0.001
 ) -> LoadPhaseResult:
     """Ten seconds."""
     return LoadPhaseResult(
@@ -26,6 +26,7 @@ def phase(
         by_operation=(OperationResult(name="get", answered=begun, errors=0, latency=None),),
         hit_ratio=1.0, latency=None,
         host_cpu=0.2, driver_cpu=driver, other_cpu=0.0,
+        driver_late=TimesResult(p50=1e-5, p95=1e-4, p99=late, p999=late, max=late),
     )  # fmt: skip
 
 
@@ -78,6 +79,7 @@ def counts(clients: int, host: int | None, cache: int | None) -> tuple[CountsRes
         ("on_schedule", {}, PASS),
         ("on_schedule", {"phases": (phase(begun=9_800),)}, UNKNOWN),
         ("on_schedule", {"phases": (phase(driver=0.95),)}, UNKNOWN),
+        ("on_schedule", {"phases": (phase(late=0.2),)}, UNKNOWN),
         ("on_schedule", {"phases": ()}, UNKNOWN),
         ("on_schedule", {"phases": (phase(rate=None, driver=1.0),)}, PASS),
         ("all_connected", {}, PASS),

@@ -26,8 +26,8 @@ def arm(role: Literal["baseline", "candidate"], cpu: float | None, rate: float, 
     def phase(pace: str, done: float) -> LoadPhaseResult:
         return LoadPhaseResult(
             name=pace, pace=pace, began=0.0, seconds=1, target_rate=None, begun=None, operations=100, rate=done,
-            errors=0, hit_ratio=1, latency=LatencyResult(service=TIMES, response=TIMES), by_operation=(), host_cpu=cores,
-            driver_cpu=0.5, other_cpu=0.0,
+            errors=0, hit_ratio=1, latency=LatencyResult(service=TIMES, response=TIMES), by_operation=(),
+            host_cpu=cores, driver_cpu=0.5, driver_late=None, other_cpu=0.0,
         )  # fmt: skip
 
     return LoadArmResult(
