@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 from cache_impls.registry import parse as parse_spec
 from cache_impls.yardstick import YARDSTICK_VERSION
@@ -47,18 +47,9 @@ def load(request: Load, spec: str, kind: Literal["stress", "load"], say: Say) ->
     verdict, reason = _verdict(arm, checks)
     document = StressDocument if kind == "stress" else LoadDocument
     return document(
-        verdict=verdict,
-        reason=reason,
-        exit_code=EXIT_CODES[verdict],
-        seed=request.seed,
+        **_what(request, verdict, reason),
         elapsed_seconds=time.monotonic() - began,
-        environment=environment(),
         disturbance=watch.result(pinned=False),
-        scenario=request.scenario.name,
-        question=request.scenario.question,
-        workload=request.workload,
-        users=request.users,
-        processes=request.processes,
         arms=(arm,),
         operations=arm.operations,
         errors=arm.errors,
@@ -82,18 +73,9 @@ def duel(request: Load, specs: tuple[str, str], gated: tuple[policy.Gated, ...],
     last = contest.pairs[-1]
     verdict, reason = _verdict_of_two(contest)
     return StressDocument(
-        verdict=verdict,
-        reason=reason,
-        exit_code=EXIT_CODES[verdict],
-        seed=request.seed,
+        **_what(request, verdict, reason),
         elapsed_seconds=time.monotonic() - began,
-        environment=environment(),
         disturbance=watch.result(pinned=False),
-        scenario=request.scenario.name,
-        question=request.scenario.question,
-        workload=request.workload,
-        users=request.users,
-        processes=request.processes,
         arms=last.arms,
         operations=sum(arm.operations for pair in contest.pairs for arm in pair.arms),
         errors=sum(arm.errors for pair in contest.pairs for arm in pair.arms),
@@ -167,6 +149,22 @@ def save(request: Load, spec: str, pairs: int, say: Say) -> BaselineDocument:
         ),
         warnings=tuple(_warnings_of_two(contest)),
     )
+
+
+def _what(request: Load, verdict: Verdict, reason: str) -> dict[str, Any]:
+    """The fields that say what was asked, and what was decided."""
+    return {
+        "verdict": verdict,
+        "reason": reason,
+        "exit_code": EXIT_CODES[verdict],
+        "seed": request.seed,
+        "environment": environment(),
+        "scenario": request.scenario.name,
+        "question": request.scenario.question,
+        "workload": request.workload,
+        "users": request.users,
+        "processes": request.processes,
+    }
 
 
 def _verdict_of_two(contest: Duel) -> tuple[Verdict, str]:
