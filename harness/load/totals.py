@@ -12,6 +12,8 @@ _LATE_SECONDS = 3
 """After so many seconds a row of the series is whole: workers report once a second."""
 
 
+_SETTLED_SECONDS = 60
+"""No process reports later than this."""
 _GAP_SECONDS = 10
 """The latest row is looked for so far back. Never further: this runs once a second while users wait."""
 
@@ -33,6 +35,8 @@ class Totals:
         self._operations = 0
         self._seconds: dict[int, Counter[str]] = defaultdict(Counter)
         self._responses: dict[int, Times] = {}
+        self._quantiles: dict[int, tuple[float, float]] = {}
+        """p50 and p99 of seconds that are settled."""
 
     def add(self, digest: dict[str, Any]) -> None:
         """Count a digest."""
@@ -46,12 +50,20 @@ class Totals:
             self._seconds[int(second)].update({name: row[name] for name in ("operations", "errors", "hits", "misses")})
             self._operations += row["operations"]
             self._responses.setdefault(int(second), Times()).merge(row["response"])
+        self._settle()
         self.failures.update(digest["failures"])
         for what, texts in digest["examples"].items():
             shown = self.examples.setdefault(what, [])
             shown += [text for text in texts if text not in shown][: _EXAMPLES - len(shown)]
         self.loads += digest["loads"]
         self.stampedes += digest["stampedes"]
+
+    def _settle(self) -> None:
+        """Keep of old seconds what is shown of them: a histogram takes 100 kB, and a soak has thousands."""
+        settled = max(self._seconds, default=0) - _SETTLED_SECONDS
+        for second in [each for each in self._responses if each < settled]:
+            times = self._responses.pop(second)
+            self._quantiles[second] = (times.seconds(0.5), times.seconds(0.99))
 
     def ended(self, worker: int, said: dict[str, Any]) -> None:
         """A process has ended, and says this of itself."""
@@ -61,7 +73,8 @@ class Totals:
         """A row a second, in order."""
         rows = []
         for second in sorted(self._seconds):
-            counts, times = self._seconds[second], self._responses[second]
+            counts, times = self._seconds[second], self._responses.get(second)
+            p50, p99 = self._quantiles[second] if times is None else (times.seconds(0.5), times.seconds(0.99))
             reads = counts["hits"] + counts["misses"]
             rows.append(
                 {
@@ -69,8 +82,8 @@ class Totals:
                     "operations": counts["operations"],
                     "errors": counts["errors"],
                     "hit_ratio": counts["hits"] / reads if reads else None,
-                    "p50": times.seconds(0.5),
-                    "p99": times.seconds(0.99),
+                    "p50": p50,
+                    "p99": p99,
                 }
             )
         return rows

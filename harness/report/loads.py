@@ -25,6 +25,7 @@ def show(document: LoadDocument, console: Console) -> None:
     """Print the answer, then the times, the checks and what the run cost."""
     colour = VERDICT_COLOURS[document.verdict]
     console.print(f"[bold {colour}]{document.verdict.upper()}[/]  {escape(document.reason)}", soft_wrap=True)
+    console.print(f"[dim]{escape(document.question)}[/]", soft_wrap=True)
     if document.metrics:
         console.print()
         console.print(_metrics(document))

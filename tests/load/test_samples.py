@@ -110,3 +110,16 @@ def test_what_is_no_history_is_refused(tmp_path: Path) -> None:
         load(path)
     with pytest.raises(ValueError, match="no history"):
         load(tmp_path / "absent.npz")
+
+
+def test_old_seconds_keep_what_is_shown_of_them() -> None:
+    """A long run's series is that of a short one, and its histograms are not kept."""
+    samples, totals = Samples(0), Totals()
+    samples._offset_ns = 0
+    some = [(*row[:7], row[7] + 100 * SECOND, row[8] + 100 * SECOND, row[9]) for row in rows(500, seed=5)]
+    told(samples, some, totals)
+    before = totals.result()["series"]
+    later = [(*row[:7], row[7] + 300 * SECOND, row[8] + 300 * SECOND, row[9]) for row in some]
+    told(samples, later, totals)
+    assert totals.result()["series"][: len(before)] == before
+    assert min(totals._responses) >= 400
