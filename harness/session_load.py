@@ -198,10 +198,10 @@ def _verdict_of_two(contest: Duel) -> tuple[Verdict, str]:
 
 def _warnings_of_two(contest: Duel) -> list[WarningResult]:
     found = []
-    if not contest.host_limited:
+    if contest.driver_limited:
         found.append(
             WarningResult(
-                message="what was saturated is not the hosts, so requests a second are shown and do not decide",
+                message="what was saturated is the driver, so requests a second are shown and do not decide",
                 remedy="host cpu a request does; more --processes on more processors would drive the hosts harder",
             )
         )
@@ -254,15 +254,18 @@ def _warnings(arm: LoadArmResult, outcome: Outcome) -> list[WarningResult]:
             )
             break
     for phase in arm.phases:
-        if phase.pace == "closed" and phase.host_cpu is not None and phase.host_cpu < SATURATED_CORES:
-            busy = "" if phase.driver_cpu is None else f", the driver {100 * phase.driver_cpu:.0f} %"
-            found.append(
-                WarningResult(
-                    message=f"at saturation the host was busy {100 * phase.host_cpu:.0f} % of the time{busy}: "
-                    "what was saturated is not the cache",
-                    remedy="read its rate as a lower bound; more --processes on more processors would drive it harder",
-                )
+        host, driver = phase.host_cpu, phase.driver_cpu
+        if phase.pace != "closed" or host is None or driver is None or host >= SATURATED_CORES:
+            continue
+        if driver >= SATURATED_CORES:
+            message = f"at saturation the driver was busy {100 * driver:.0f} % of the time, the host {100 * host:.0f} %"
+            remedy = "read its rate as a lower bound; more --processes on more processors would drive it harder"
+        else:
+            message = (
+                f"at saturation neither the host ({100 * host:.0f} %) nor the driver ({100 * driver:.0f} %) was busy"
             )
+            remedy = "users waited for the cache, or for other processes on this machine"
+        found.append(WarningResult(message=message, remedy=remedy))
     if outcome.one_in > 1:
         found.append(
             WarningResult(

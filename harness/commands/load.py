@@ -84,6 +84,8 @@ def stress(
     request = _request("stress", *asked)
     if candidate is None:
         assert save is not None
+        if json or junit or markdown:
+            raise UsageError("--save writes a document of its own; leave --json, --junit and --markdown out")
         _save(request, cache, save)
     if save is not None:
         raise UsageError("--save stores one cache; leave the candidate out")
@@ -150,8 +152,15 @@ def _save(request: Load, cache: str, path: Path) -> NoReturn:
     raise typer.Exit
 
 
+def _interrupted(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def _imported() -> ModuleType:
     """The session, or what to install."""
+    import signal
+
+    signal.signal(signal.SIGTERM, _interrupted)  # as ^C: what was started is ended
     try:
         from harness import session_load
     except ImportError as error:

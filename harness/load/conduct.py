@@ -18,6 +18,8 @@ from harness.load.samples import TARGETS
 ON_TIME = 5_000.0
 """Requests a second that a process sends when they are due with half a core to spare (measured: 0.52 of one). Sleeping
 until each is due costs more than the request: in a closed loop the same process sends 78,000."""
+_LEAST_RATE = 1.0
+"""Where the closed phase reached nothing. Never 0, which would be a closed loop."""
 _WARM_SHARE = 0.25
 """Of a closed phase, before what it reaches counts for the half of it."""
 
@@ -42,7 +44,9 @@ class Conductor:
         """Of each phase that ended: its name, when it began and ended, its rate, and the seconds each target had."""
 
     def begin(self) -> None:
-        """All users are there: the first phase begins."""
+        """All users are there: the first phase begins, if it has not."""
+        if self._greenlets:
+            return
         self._greenlets.append(gevent.spawn(self._phases))
         if len(self._drive.targets) > 1:
             self._greenlets.append(gevent.spawn(self._turns))
@@ -59,7 +63,9 @@ class Conductor:
         for number, phase in enumerate(drive.scenario.phases, 1):
             rate = 0.0
             if phase.pace == "half":
-                rate = min(self._reached / 2, ON_TIME * drive.orders.users / max(1, len(drive.clients)))
+                rate = min(
+                    max(_LEAST_RATE, self._reached / 2), ON_TIME * drive.orders.users / max(1, len(drive.clients))
+                )
             elif phase.pace != "closed":
                 rate = drive.orders.rate * phase.pace
             self._take()

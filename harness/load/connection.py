@@ -35,8 +35,8 @@ class Connection:
         self._watchers: list[Any] = []
         try:
             self._connect(address, port, timeout_seconds)
-        except OSError as error:
-            raise BrokenError(f"{address}:{port}: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:
+            raise BrokenError(f"{address}:{port}: {getattr(error, 'strerror', None) or error}") from error
 
     def _connect(self, address: str, port: int, timeout_seconds: float) -> None:
         self._socket = socket.create_connection((address, port), timeout_seconds)

@@ -117,8 +117,8 @@ class LoadArmResult(Document):
     counts: tuple[CountsResult, ...]
     cpu_per_request: float | None
     """Processor time of the host a request, in seconds, over the whole run."""
-    cache_share: float | None
-    """Of the time of a request as its user sees it, what the cache itself takes; the rest is wire and scheduling."""
+    cache_seconds: float | None
+    """What a request takes inside the cache, on average over the whole run; the rest is wire and scheduling."""
 
 
 class LoadsResult(Document):

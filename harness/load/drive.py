@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.history import FOREIGN, MISS, NO_TTL, Op, Outcome
 from harness.load.connection import BrokenError, Connection, GreenConnection
-from harness.load.pacer import Pacer
+from harness.load.pacer import NO_MORE, Pacer
 from harness.load.plan import Scenario, Target, target
-from harness.load.samples import TARGETS, Samples
+from harness.load.samples import FILL, FILLER, TARGETS, Samples
 from harness.measure.generate import draw
 from harness.measure.requests import DELETE, GET
 from harness.measure.workload import parse
@@ -26,13 +26,15 @@ from harness.measure.workload import parse
 REQUESTS = 100_000
 """Of a workload; users begin at different ones and go round."""
 MOST_WORKERS = 1_024
-FILLER = 10**12
-"""The number of the client that sets what the workload finds there."""
 PATIENCE_SECONDS = 10.0
 """Without an answer for so long a connection is given up."""
 _RECONNECT_SECONDS = 0.5
 _MILLISECOND_NS = 1_000_000
 _WATCH_SECONDS = 1.0
+_FILL_SECONDS = 60.0
+"""After which what is still missing of what the workload finds there is left out."""
+_MOST_DIGITS = 18
+"""Of a tag: a row holds 64 bits."""
 _OK, _RAISED, _UNKNOWN = int(Outcome.OK), int(Outcome.RAISED), int(Outcome.UNKNOWN)
 _GET, _SET, _DELETE = int(Op.GET), int(Op.SET), int(Op.DELETE)
 
@@ -82,6 +84,8 @@ class Drive:
         self.loading: dict[int, int] = {}
         """How many users load each key now."""
         self.connected = 0
+        self.joined = 0
+        """Users that ever came."""
         self.lost_connections = 0
         self.rng = random.Random(orders.seed * MOST_WORKERS + worker)
         requests = draw(parse(orders.workload), REQUESTS)
@@ -124,12 +128,15 @@ class Drive:
 
     def fill(self) -> None:
         """Set the keys that the workload finds there, on every target."""
+        began_ns = monotonic_ns()
         for place in range(len(self.targets)):
             self.turn_to(place)
             client = Client(self, FILLER)
             self.clients.append(client)  # watched, as all are
             client.connect()
             for number in range(self.preload):
+                if monotonic_ns() - began_ns > _FILL_SECONDS * 1e9:
+                    break
                 if client.request(number, 0) is FOREIGN:
                     break  # it does not answer: told as what failed
             client.close()
@@ -188,6 +195,8 @@ class Client:
             if not goes_on():
                 break
             due_ns = take()
+            if due_ns == NO_MORE:
+                break
             request(position, due_ns)
             position += 1
             if position == last:
@@ -203,7 +212,7 @@ class Client:
             if reply is None and drive.look_aside:
                 if drive.scenario.loader is not None:
                     self._load(number)
-                self._set(number, position, 0)
+                self._set(number, position, FILL)
             return reply
         if op == DELETE:
             return self._delete(number, due_ns)
@@ -260,34 +269,34 @@ class Client:
             reply = connection.call(sent)
             outcome = _OK
         except BrokenError as error:
-            drive.samples.failed(op, "connection lost", f"{sent[:40]!r}: {error}")
+            drive.samples.failed(where % TARGETS, op, "connection lost", f"{sent[:40]!r}: {error}")
             self._lose(where % TARGETS)
         finally:
             end_ns = monotonic_ns()
             if reply.__class__ is hiredis.ReplyError:
                 outcome = _RAISED
-                drive.samples.failed(op, "error reply", str(reply))
+                drive.samples.failed(where % TARGETS, op, "error reply", str(reply))
                 reply = FOREIGN
             elif outcome == _OK and op == _GET:
-                tag = MISS if reply is None else self._tag_of(reply, number)
+                tag = MISS if reply is None else self._tag_of(reply, number, where % TARGETS)
             elif outcome == _OK and op == _DELETE:
                 tag = int(bool(reply))
             drive.samples.rows.extend((where, op, number, tag, ttl_ns, self.number, due_ns, start_ns, end_ns, outcome))
         return reply
 
-    def _tag_of(self, value: Any, number: int) -> int:
+    def _tag_of(self, value: Any, number: int, place: int) -> int:
         """The write that this is the value of, whole; FOREIGN for anything else."""
         key, size = self._keys[number], self._size_of[number]
         if value.__class__ is bytes:
             tag, _, rest = value.partition(b".")
-            if tag.isdigit() and rest.startswith(key):
+            if tag.isdigit() and len(tag) <= _MOST_DIGITS and rest.startswith(key):
                 filling = rest[len(key) :]
                 wanted = max(0, size - len(tag) - len(key) - 2) if size else len(filling) - 1
                 if filling == b"." + self._padding[:wanted]:
                     return int(tag)
         shown = repr(value[:60]) if isinstance(value, bytes) else repr(value)[:60]
         self._drive.samples.failed(
-            _GET, "wrong answer", f"GET {key.decode()} answered {shown}, which nobody wrote to it"
+            place, _GET, "wrong answer", f"GET {key.decode()} answered {shown}, which nobody wrote to it"
         )
         return FOREIGN
 

@@ -25,7 +25,7 @@ from harness.load.plan import FOLDER, Scenario
 
 GRACE_SECONDS = 30.0
 """Beyond its time, after which the driver counts as hung."""
-_START_SECONDS = 15.0
+_START_SECONDS = 90.0
 """Until every process is there and what the workload finds there is set, at most."""
 _STOP_SECONDS = 10
 _LOOK_SECONDS = 0.5
@@ -42,7 +42,7 @@ class Driver:
         self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed below
         self.total_seconds = scenario.ramp_seconds + seconds
         arguments = [
-            "--headless", "--only-summary", "--skip-log",
+            "--headless", "--only-summary", "--skip-log", "--cachegate-lifeline",
             "--locustfile", str(FOLDER / f"{scenario.name}.py"),
             "--host", ",".join(hosts),
             "--users", str(users),
@@ -64,7 +64,7 @@ class Driver:
             arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "locust", *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # it ends when this does
             stdout=subprocess.PIPE,
             stderr=self._complaints,
             text=True,
@@ -131,8 +131,9 @@ class Driver:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
         self._complaints.close()
 
     def _words(self) -> str:

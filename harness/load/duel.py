@@ -30,7 +30,7 @@ from harness.stats.metric import Metric
 Say = Callable[[str], None]
 
 SATURATED_CORES = 0.85
-"""Of a host, above which it is what limits a closed loop."""
+"""Of a process, above which it is what limits a closed loop."""
 LEAST_PAIR_SECONDS = 2.0
 """Under load, of each arm of a pair."""
 MOST_PAIRS = 30
@@ -78,7 +78,7 @@ class Duel:
 
     def reported(self) -> list[MetricResult]:
         """Those that are shown."""
-        metrics = [*LOAD_REPORTED] if self.host_limited else [THROUGHPUT, *LOAD_REPORTED]
+        metrics = [THROUGHPUT, *LOAD_REPORTED] if self.driver_limited else [*LOAD_REPORTED]
         found = []
         for metric in metrics:
             pairs = [values for pair in self.pairs if (values := _values(pair, metric))]
@@ -89,16 +89,17 @@ class Duel:
         return found
 
     @property
-    def host_limited(self) -> bool:
-        """Whether the hosts were what a closed loop waited for: else its rate is the driver's."""
-        cores = [
-            phase.host_cpu
-            for pair in self.pairs
-            for arm in pair.arms
-            for phase in arm.phases
-            if phase.pace == "closed" and phase.host_cpu is not None
-        ]
-        return bool(cores) and median(cores) >= SATURATED_CORES
+    def driver_limited(self) -> bool:
+        """Whether a closed loop waited for the driver: its rate then says nothing of the hosts.
+
+        Where neither was busy, users waited for the caches, and the rate is theirs.
+        """
+        closed = [phase for pair in self.pairs for arm in pair.arms for phase in arm.phases if phase.pace == "closed"]
+        hosts = [phase.host_cpu for phase in closed if phase.host_cpu is not None]
+        drivers = [phase.driver_cpu for phase in closed if phase.driver_cpu is not None]
+        if not hosts or not drivers:
+            return True
+        return median(hosts) < SATURATED_CORES <= median(drivers)
 
     def guilty(self, role: Role) -> CheckedResult | None:
         """The first law or condition that an arm broke."""
@@ -128,8 +129,8 @@ class Duel:
         return found
 
     def _judged(self) -> Judge:
-        """The judge of what decides: throughput only where it is the hosts' own."""
-        rows = [row for row in self._gated if row.metric is not THROUGHPUT or self.host_limited]
+        """The judge of what decides: throughput only where it is not the driver's."""
+        rows = [row for row in self._gated if row.metric is not THROUGHPUT or not self.driver_limited]
         judge = Judge(rows, [(self.load.workload, frozenset())])
         for pair in self.pairs:
             values = {row.metric.name: found for row in rows if (found := _values(pair, row.metric))}

@@ -38,11 +38,11 @@ def judge(
 ) -> Judged:
     """C1 to C6 of the target at place, from the files that the processes left."""
     files = [worker["history"] for worker in result["workers"] if worker["history"]]
-    if len(files) < result["processes"]:
-        return Judged(_all(CheckVerdict.UNKNOWN, "not every process left its history"), "nothing: a history is missing")
     machines = {worker["boot"] for worker in result["workers"]}
     if not one_in:
         return Judged(_all(CheckVerdict.SKIPPED, "no history was kept"), "nothing: no history was kept")
+    if len(files) < result["processes"]:
+        return Judged(_all(CheckVerdict.UNKNOWN, "not every process left its history"), "nothing: a history is missing")
     if len(machines) > 1:
         why = f"the users ran on {len(machines)} machines, whose clocks cannot be compared"
         return Judged(_all(CheckVerdict.UNKNOWN, why), f"nothing: {why}")
@@ -57,9 +57,22 @@ def judge(
     skipped = {}
     if one_in > 1 and capacity is not None and not promised.forgets:
         skipped["C3"] = "room may have run out for keys whose history was not kept"
+    skipped |= _without_a_case(history)
     checks = [_one(checker, history, promised, skipped, name) for checker in LAWS]
     which = "every key" if one_in == 1 else f"one key in {one_in}"
     return Judged(checks, f"all {len(history):,} operations on {which}")
+
+
+def _without_a_case(history: History) -> dict[str, str]:
+    """The laws that nothing that was asked could break, and why."""
+    found = {}
+    sets = history.is_op(Op.SET) & (history.ttl_ns != NO_TTL)
+    ends_ns = (history.end_ns + history.ttl_ns)[sets]
+    if not len(ends_ns) or ends_ns.min() > history.start_ns.max():
+        found["C2"] = "no ttl ran out while it was asked"
+    if not history.is_op(Op.DELETE).any():
+        found["C4"] = "nothing was deleted"
+    return found
 
 
 def to_history(rows: samples.Column, place: int, capacity: int | None) -> History:

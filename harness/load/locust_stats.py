@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.history import Op, Outcome
-from harness.load.samples import Batch
+from harness.load.samples import FILLER, Batch
 
 CONNECT = -1
 """In the place of an operation: a user that could not connect."""
@@ -35,7 +35,7 @@ def tell_locust(environment: Any, name: str, batch: Batch, failures: Counter[tup
     stats = environment.stats
     listens = hears_requests(environment)
     for op, method in METHODS.items():
-        rows = Batch(batch.rows[(batch.op == op) & (batch.outcome != Outcome.UNKNOWN)])
+        rows = Batch(batch.rows[(batch.op == op) & (batch.outcome != Outcome.UNKNOWN) & (batch.client != FILLER)])
         if not len(rows.rows):
             continue
         times_ms = rows.response_ns / 1e6

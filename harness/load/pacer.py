@@ -20,6 +20,8 @@ import gevent
 _CLOCK_MONOTONIC = 1
 _ABSOLUTE = 1
 _SECOND_NS = 1_000_000_000
+NO_MORE = -1
+"""In the place of a slot, when the run is over."""
 
 
 class _TimeSpec(ctypes.Structure):
@@ -52,7 +54,10 @@ class Alarm:
     def wait(self) -> None:
         """Let others run until it goes off."""
         self._hub.wait(self._readable)
-        os.read(self._descriptor, 8)
+        try:
+            os.read(self._descriptor, 8)
+        except BlockingIOError:
+            pass  # it was set anew after it went off
 
     def close(self) -> None:
         """Give the timer back."""
@@ -67,6 +72,7 @@ class Pacer:
         self.gap_ns = 0
         self.late_ns = array("q")
         """How late each user who waited for a slot was woken: the driver's own doing."""
+        self._ended = False
         self._next_ns = 0
         self._waiting: deque[list[Any]] = deque()
         """[when due, greenlet], in the order of slots; the greenlet is None if it was killed meanwhile."""
@@ -91,7 +97,9 @@ class Pacer:
             self._greenlet = gevent.spawn(self._wake_users)
 
     def take(self) -> int:
-        """When the next slot is due, after waiting for it; 0 in a closed loop, at once."""
+        """When the next slot is due, after waiting for it; 0 in a closed loop, at once; `NO_MORE` at the end."""
+        if self._ended:
+            return NO_MORE
         if not self.gap_ns:
             return 0
         due_ns = self._next_ns
@@ -107,7 +115,10 @@ class Pacer:
                 entry[1] = None
                 raise
             due_ns = entry[0]
-        return due_ns
+        return NO_MORE if self._over() else due_ns
+
+    def _over(self) -> bool:
+        return self._ended
 
     @property
     def overdue(self) -> int:
@@ -118,7 +129,7 @@ class Pacer:
 
     def end(self) -> None:
         """No more slots; nobody is left waiting."""
-        self.gap_ns = 0
+        self.gap_ns, self._ended = 0, True
         if self._greenlet is not None and self._alarm is not None:
             self._greenlet.kill()
             self._alarm.close()
@@ -131,8 +142,12 @@ class Pacer:
         self._alarm.set(self._waiting[0][0])
 
     def _wake(self, entry: list[Any]) -> None:
+        self._hub.loop.run_callback(self._resume, entry)
+
+    @staticmethod
+    def _resume(entry: list[Any]) -> None:
         if entry[1] is not None:
-            self._hub.loop.run_callback(entry[1].switch)
+            entry[1].switch()
 
     def _wake_users(self) -> None:
         waiting, alarm = self._waiting, self._alarm

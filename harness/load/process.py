@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.os
+from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
+from harness.errors import CachegateError
 from harness.load.conduct import Conductor
 from harness.load.connection import BrokenError
 from harness.load.drive import Client, Drive, Orders
@@ -20,10 +24,13 @@ from harness.load.plan import Scenario
 from harness.load.samples import COLUMNS, Batch
 from harness.load.totals import Totals
 
+_log = logging.getLogger("cachegate")
 KEY = "cachegate"
 """Under which a process is found in locust's environment, and its reports in those of a worker."""
 DEFAULT_HOST = "resp://127.0.0.1:6380"
-DONE = "cachegate_done"
+FILLED, READY, BEGIN, DONE = "cachegate_filled", "cachegate_ready", "cachegate_begin", "cachegate_done"
+"""From the worker that fills; to all workers; to all when their users are there; from each when its phases are over."""
+_LAST_WORDS_SECONDS = 15.0
 _AFTER_SECONDS = 0.3
 """Of load after the last phase, so that its end is not measured."""
 REPORT_SECONDS = 1.0
@@ -44,6 +51,9 @@ class Process:
         self.totals = Totals()
         self.drive: Drive | None = None
         self._conductor: Conductor | None = None
+        self.ready = Event()
+        """Set when what the workload finds there is there: users wait for it."""
+        self._filled = self._spawned = False
         self._waiting: list[dict[str, Any]] = []
         """Digests that the master has not been told."""
         self._greenlets: list[Any] = []
@@ -58,6 +68,7 @@ class Process:
         options = self._environment.parsed_options
         if not self.is_worker:
             self.totals, self._finished = Totals(), set()
+            self._filled = self._spawned = False
             options.cachegate_orders = self._orders(options).model_dump_json()
             self._greenlets.append(gevent.spawn(self._tell))
         if self.is_master:
@@ -65,14 +76,25 @@ class Process:
         orders = Orders.model_validate_json(options.cachegate_orders)
         worker = self._runner.worker_index if self.is_worker else 0
         self._said = False
-        self.drive = Drive(self._scenario, orders, worker)
+        self.ready.clear()
+        self.drive = self._conductor = None
+        try:
+            self.drive = Drive(self._scenario, orders, worker)
+        except CachegateError as error:
+            _log.error("%s", error)
+            gevent.spawn(self._runner.stop)
+            return
         self._conductor = Conductor(self.drive, self.flush, self._done)
         self._greenlets.append(gevent.spawn(self.drive.watch))
         if worker == 0:
             try:
                 self.drive.fill()
             except BrokenError as error:
-                self.drive.samples.failed(CONNECT, "not connected", str(error))
+                self.drive.samples.failed(0, CONNECT, "not connected", str(error))
+            if self.is_worker:
+                self._runner.send_message(FILLED, {})
+        if not self.is_worker:
+            self.ready.set()
         gc.collect()
         gc.freeze()  # what is there stays, and need not be looked at again while users wait
         self._greenlets.append(gevent.spawn(self._flush_for_ever))
@@ -96,7 +118,25 @@ class Process:
         )
 
     def spawned(self) -> None:
-        """All users are there."""
+        """All users are there. Of several processes the master gives the sign, so that their phases are the same."""
+        self._spawned = True
+        if self.is_master:
+            self._begin_all()
+        elif not self.is_worker:
+            self.conduct()
+
+    def heard_filled(self) -> None:
+        """The worker that fills has done so: the users of all may begin."""
+        self._filled = True
+        self._runner.send_message(READY, {})
+        self._begin_all()
+
+    def _begin_all(self) -> None:
+        if self._filled and self._spawned:
+            self._runner.send_message(BEGIN, {})
+
+    def conduct(self) -> None:
+        """Begin the first phase."""
         if self._conductor is not None:
             self._conductor.begin()
 
@@ -116,7 +156,25 @@ class Process:
             self._leave_soon()
 
     def _leave_soon(self) -> None:
-        gevent.spawn_later(_AFTER_SECONDS, self._runner.quit)
+        gevent.spawn_later(_AFTER_SECONDS, self._end_run)
+
+    def _end_run(self) -> None:
+        """Stop, and quit when every process has told how it ended: locust waits half a second for that, we longer."""
+        self._runner.stop()
+        if self.is_master:
+            end = time.monotonic() + _LAST_WORDS_SECONDS
+            while len(self.totals.workers) < self._runner.worker_count and time.monotonic() < end:
+                gevent.sleep(_LOOK_SECONDS)
+        self._runner.quit()
+
+    def end_with_standard_input(self) -> None:
+        """Whoever started this holds its other end: when it goes, so does this process."""
+
+        def gone() -> None:
+            gevent.os.tp_read(0, 1)
+            os._exit(1)  # nobody is left to be told
+
+        gevent.spawn(gone)
 
     # While it goes on
 
@@ -146,6 +204,8 @@ class Process:
     def leave(self, client: Client) -> None:
         """A user goes."""
         client.close()
+        if self.drive is not None and client in self.drive.clients:
+            self.drive.clients.remove(client)
 
     def _tell(self) -> None:
         """Once a second, for whoever started this: a line of JSON on standard output."""
@@ -160,6 +220,11 @@ class Process:
                 print(json.dumps({"progress": latest}), flush=True)
 
     # The run ends
+
+    def stopping(self) -> None:
+        """Users are about to be stopped: nobody waits for a slot any more."""
+        if self.drive is not None:
+            self.drive.pacer.end()
 
     def end(self) -> None:
         """The test stops: measure no more, say what this process was."""
@@ -177,7 +242,7 @@ class Process:
         said: dict[str, Any] = {
             "pid": os.getpid(),
             "boot": _boot(),
-            "users": len(drive.clients),
+            "users": drive.joined,
             "lost_connections": drive.lost_connections,
             "phases": self._conductor.log,
             "history": None,

@@ -38,6 +38,7 @@ def _phase(
     seconds = sum(log["active_seconds"][place] for log in logs) / len(logs)
     answered = sum(counts.get(f"{name}_ok", 0) for name in _OPERATIONS)
     errors = sum(counts.get(f"{name}_{how}", 0) for name in _OPERATIONS for how in ("error", "unknown"))
+    errors += counts.get("wrong", 0)
     reads = counts.get("hits", 0) + counts.get("misses", 0)
     began, ended = max(log["began"] for log in logs), min(log["ended"] for log in logs)
     cores: dict[str, float | None] = {"host_cpu": None, "driver_cpu": None, "other_cpu": None}
@@ -115,3 +116,22 @@ def counts(clients: Counter[str], before: dict[str, str], after: dict[str, str])
         ("removed", clients["removed"], None, grown("cache_deletes")),
     )
     return tuple(CountsResult(name=name, clients=own, host=host, cache=cache) for name, own, host, cache in rows)
+
+
+def failures(result: dict[str, Any], place: int) -> dict[str, int]:
+    """What failed on the target at place, and how often."""
+    return {key.partition("/")[2]: count for key, count in result["failures"].items() if _is_of(key, place)}
+
+
+def examples(result: dict[str, Any], place: int) -> tuple[str, ...]:
+    """Some of what failed there, in words."""
+    return tuple(
+        f"{key.partition('/')[2]}: {text}"
+        for key, texts in result["examples"].items()
+        if _is_of(key, place)
+        for text in texts
+    )
+
+
+def _is_of(key: str, place: int) -> bool:
+    return key.startswith(f"{place}/")

@@ -21,6 +21,10 @@ from harness.load.histogram import Times
 Column = NDArray[np.int64]
 
 COLUMNS = ("where", "op", "key", "tag", "ttl_ns", "client", "due_ns", "start_ns", "end_ns", "outcome")
+FILL = -1
+"""In the place of when it was due: a write that follows a missed read belongs to the same request."""
+FILLER = 10**12
+"""The number of the client that sets what the workload finds there."""
 TARGETS = 2
 """At most; `where` is TARGETS times the phase and the target's place. Phase 0 is what comes before the first."""
 NAMES = {int(Op.GET): "get", int(Op.SET): "set", int(Op.DELETE): "delete"}
@@ -64,23 +68,23 @@ class Samples:
         self.examples: dict[str, list[str]] = {}
         """Some of the wrong answers and errors, in words."""
         self.failures: Counter[str] = Counter()
-        """Errors by what they say."""
+        """By `place/what`."""
         self.unreported: Counter[tuple[int, str]] = Counter()
         """Failures by operation, of which locust has not been told."""
         self.loads = 0
         self.stampedes = 0
         """Loads that began while another of the same key was under way in this process."""
         self.answered: Counter[int] = Counter()
-        """Operations so far, by `where`."""
+        """Requests so far, by `where`."""
         self._one_in = one_in
         self._kept: list[Column] = []
         self._offset_ns = time.time_ns() - time.monotonic_ns()
 
-    def failed(self, op: int, what: str, text: str) -> None:
-        """An operation failed, or a read answered what nobody wrote."""
-        self.failures[what] += 1
+    def failed(self, place: int, op: int, what: str, text: str) -> None:
+        """An operation on the target at place failed, or a read answered what nobody wrote."""
+        self.failures[f"{place}/{what}"] += 1
         self.unreported[op, what] += 1
-        shown = self.examples.setdefault(what, [])
+        shown = self.examples.setdefault(f"{place}/{what}", [])
         if len(shown) < _EXAMPLES:
             shown.append(text)
 
@@ -88,7 +92,8 @@ class Samples:
         """The rows since the last time."""
         rows, self.rows = self.rows, array("q")
         batch = Batch(np.frombuffer(rows, dtype=np.int64).reshape(-1, len(COLUMNS)))
-        places, counts = np.unique(batch.where[batch.outcome == Outcome.OK], return_counts=True)
+        requests = (batch.outcome == Outcome.OK) & (batch.due_ns != FILL)
+        places, counts = np.unique(batch.where[requests], return_counts=True)
         self.answered.update(dict(zip(places.tolist(), counts.tolist(), strict=True)))
         if self._one_in and len(batch.rows):
             self._kept.append(batch.rows[sampled(batch.key, self._one_in)])
@@ -109,6 +114,7 @@ class Samples:
         }
 
     def _by_second(self, batch: Batch) -> dict[str, dict[str, Any]]:
+        batch = Batch(batch.rows[batch.client != FILLER])
         seconds = (batch.end_ns + self._offset_ns) // 1_000_000_000
         found = {}
         for second in np.unique(seconds).tolist():
@@ -118,7 +124,7 @@ class Samples:
             times.add(rows.response_ns)
             found[str(second)] = {
                 "operations": len(rows.rows),
-                "errors": int((rows.outcome != Outcome.OK).sum()),
+                "errors": int((rows.outcome != Outcome.OK).sum() + (reads & (rows.tag == FOREIGN)).sum()),
                 "hits": int((reads & (rows.tag != MISS)).sum()),
                 "misses": int((reads & (rows.tag == MISS)).sum()),
                 "response": times.to_plain(),

@@ -14,7 +14,7 @@ from harness.documents import CheckedResult
 from harness.errors import UsageError
 from harness.load import conditions, laws, reading
 from harness.load.connection import BrokenError, Connection, command
-from harness.load.document import LoadArmResult, LoadPhaseResult, SecondResult
+from harness.load.document import LoadArmResult, SecondResult
 from harness.load.driver import Driver
 from harness.load.hosts import Server, servers
 from harness.load.plan import Scenario, target
@@ -89,6 +89,8 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
         _enough_descriptors(load.users * len(hosts))
         # Of a server that others use only keys of our own are touched.
         prefix = "" if all(host.process is not None for host in hosts) else f"cachegate:{secrets.token_hex(4)}:"
+        if prefix and len({host.url for host in hosts}) < len(hosts):
+            raise UsageError("both are the same server; name another, or a cache")
         before = [host.info() for host in hosts]
         spent = [host.cpu_seconds() for host in hosts]
         with Driver(
@@ -101,6 +103,9 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
                 result = driver.wait(lambda row: say(_progress(row, load, driver.total_seconds)), looks.look)
             finally:
                 looks.close()
+                if prefix:
+                    driver.kill()
+                    _remove_keys(load, hosts, prefix)
         result["processes"] = load.processes
         problems: list[str] = []
         after = [_info(host, problems) for host in hosts]
@@ -108,8 +113,6 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
             None if then is None or (now := host.cpu_seconds()) is None else now - then
             for host, then in zip(hosts, spent, strict=True)
         ]
-        if prefix:
-            _remove_keys(load, hosts, prefix)
         say("judging the answers")
         name_key = draw(parse(load.workload), 1).key_format.format
         judged = [
@@ -133,20 +136,13 @@ def arm(outcome: Outcome, load: Load, place: int, role: str) -> LoadArmResult:
         capacity=server.capacity,
         adapted=server.notes,
         operations=operations,
-        errors=errors(found),
+        errors=sum(reading.failures(outcome.result, place).values()),
         achieved_rate=last.rate if last else 0.0,
         latency=last.latency if last else None,
         phases=phases,
         counts=reading.counts(found, *outcome.infos[place]),
         cpu_per_request=cpu / operations if cpu is not None and operations else None,
-        cache_share=_cache_share(outcome, place, phases),
-    )
-
-
-def errors(found: Any) -> int:
-    """Operations that were not answered as they should."""
-    return int(sum(found[f"{name}_{how}"] for name in ("get", "set", "delete") for how in ("error", "unknown"))) + int(
-        found["wrong"]
+        cache_seconds=_cache_seconds(outcome, place),
     )
 
 
@@ -170,10 +166,12 @@ def checks(outcome: Outcome, load: Load, place: int, measured_arm: LoadArmResult
         users=load.users,
         result=outcome.result,
         phases=measured_arm.phases,
-        operations=measured_arm.operations + measured_arm.errors,
-        errors=measured_arm.errors,
+        operations=measured_arm.operations,
+        failures=reading.failures(outcome.result, place),
+        examples=reading.examples(outcome.result, place),
         counts=measured_arm.counts,
         unsure=sum(found[f"{name}_{how}"] for name in ("get", "set", "delete") for how in ("error", "unknown")),
+        shared=outcome.servers[place].process is None,
         series=series(outcome),
         spans=spans,
     )
@@ -232,16 +230,15 @@ def _bounded(outcome: Outcome, place: int) -> CheckedResult:
     return CheckedResult(**fields, verdict=verdict, summary=told)
 
 
-def _cache_share(outcome: Outcome, place: int, phases: tuple[LoadPhaseResult, ...]) -> float | None:
-    """The cache's part of the time that a request takes, where its host tells."""
+def _cache_seconds(outcome: Outcome, place: int) -> float | None:
+    """What a request takes inside the cache, on average, where its host tells."""
     before, after = outcome.infos[place]
-    spent = [float(info.get("cachegate_cache_seconds", "nan")) for info in (before, after)]
-    asked = [
-        sum(int(info.get(f"cachegate_{name}_ok", "0")) for name in ("get", "set", "delete")) for info in (before, after)
-    ]
-    if math.isnan(spent[0] + spent[1]) or asked[1] <= asked[0] or not phases or phases[-1].latency is None:
+    if "cachegate_cache_seconds" not in before or "cachegate_cache_seconds" not in after:
         return None
-    return (spent[1] - spent[0]) / (asked[1] - asked[0]) / phases[-1].latency.service.p50
+    seconds = float(after["cachegate_cache_seconds"]) - float(before["cachegate_cache_seconds"])
+    names = [f"cachegate_{name}_ok" for name in ("get", "set", "delete", "size")]
+    asked = sum(int(after[name]) - int(before[name]) for name in names)
+    return seconds / asked if asked else None
 
 
 def _progress(row: dict[str, Any], load: Load, total_seconds: float) -> str:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import gevent
 import locust.stats
 from locust import User, events, task
+from locust.exception import StopUser
 from locust.runners import LocalRunner
 from locust.user.task import LOCUST_STATE_RUNNING
 
@@ -25,7 +26,7 @@ from harness.load.connection import BrokenError, Connection
 from harness.load.drive import Client
 from harness.load.locust_stats import CONNECT, hears_requests, milliseconds, percentile_fields
 from harness.load.plan import Scenario, scenario, target
-from harness.load.process import DEFAULT_HOST, DONE, KEY, REPORT_SECONDS, Process
+from harness.load.process import BEGIN, DEFAULT_HOST, DONE, FILLED, KEY, READY, REPORT_SECONDS, Process
 
 _log = logging.getLogger("cachegate")
 _SLICE = 32
@@ -53,8 +54,11 @@ class CacheUser(User):
     def on_start(self) -> None:
         """Connect, however long it takes."""
         drive = self._process.drive
-        assert drive is not None
-        self._client = Client(drive, drive.worker * _USERS_A_WORKER + len(drive.clients))
+        if drive is None:
+            raise StopUser  # what is wrong was told
+        self._process.ready.wait()
+        self._client = Client(drive, drive.worker * _USERS_A_WORKER + drive.joined)
+        drive.joined += 1
         drive.clients.append(self._client)
         if drive.phase == 0 and drive.scenario.open:
             drive.set_rate(drive.orders.rate)
@@ -63,7 +67,7 @@ class CacheUser(User):
                 self._client.connect()
                 return
             except BrokenError as error:
-                drive.samples.failed(CONNECT, "not connected", str(error))
+                drive.samples.failed(0, CONNECT, "not connected", str(error))
                 gevent.sleep(_RECONNECT_SECONDS)
 
     def on_stop(self) -> None:
@@ -124,14 +128,20 @@ def _begin(environment: Any, **_: Any) -> None:
     hooks = environment.events
     hooks.test_start.add_listener(lambda **_: process.begin())
     hooks.spawning_complete.add_listener(lambda **_: process.spawned())
+    hooks.test_stopping.add_listener(lambda **_: process.stopping())
     hooks.test_stop.add_listener(lambda **_: process.end())
     hooks.quit.add_listener(lambda **_: process.write())
     if process.is_worker:
+        runner.register_message(READY, lambda **_: process.ready.set())
+        runner.register_message(BEGIN, lambda **_: process.conduct())
         hooks.report_to_master.add_listener(lambda data, **_: data.__setitem__(KEY, process.report()))
     else:
         _complain_early(environment, options)
+    if options.cachegate_lifeline:
+        process.end_with_standard_input()
     if process.is_master:
         runner.register_message(DONE, lambda msg, **_: process.heard_done(msg.node_id))
+        runner.register_message(FILLED, lambda **_: process.heard_filled())
         hooks.worker_report.add_listener(lambda data, **_: process.absorb(data.get(KEY, [])))
     if hears_requests(environment):
         _log.warning("listeners of events.request hear of a second's requests at its end")

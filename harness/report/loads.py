@@ -146,11 +146,10 @@ def _footer(document: LoadDocument) -> list[str]:
     arm = document.arms[0]
     lines = []
     if arm.cpu_per_request is not None:
-        share = "" if arm.cache_share is None else f", of which the cache's own work is {100 * arm.cache_share:.0f} %"
-        lines.append(
-            f"a request costs the host {duration(arm.cpu_per_request)} of processor time; what its user waits "
-            f"is wire and scheduling as well{share}"
+        inside = (
+            "" if arm.cache_seconds is None else f"; inside the cache it takes {duration(arm.cache_seconds)} on average"
         )
+        lines.append(f"a request costs the host {duration(arm.cpu_per_request)} of processor time{inside}")
     if document.loads is not None:
         lines.append(f"{document.loads.loads:,} loads from behind the cache, {document.loads.stampedes:,} made twice")
     lines.append(f"laws judged on {document.history}")

@@ -6,6 +6,7 @@ It serves until SIGTERM, or until its standard input ends: whoever started it is
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -17,9 +18,11 @@ from harness.serve.serving import Serving, serve
 def main() -> int:
     """The exit code: 0, 1 if the shutdown failed, 4 if it could not begin."""
     job = json.loads(sys.stdin.readline())
+    ours = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a cache prints is not ours, and nobody reads it as it comes
 
     def ready(where: dict[str, Any]) -> None:
-        print(json.dumps(where), flush=True)
+        print(json.dumps(where), file=ours, flush=True)
 
     try:
         spec = parse(job.pop("spec"))

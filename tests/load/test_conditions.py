@@ -40,7 +40,7 @@ def verdict(condition: str, **changes: Any) -> CheckVerdict:
     """What a condition says of a good run of `soak` with these changes."""
     name = changes.pop("scenario", "soak")
     result = {
-        "failures": {}, "examples": {}, "processes": 1, "workers": [{"users": 50, "lost_connections": 0}],
+        "processes": 1, "workers": [{"users": 50, "lost_connections": 0}],
     } | changes.pop("result", {})  # fmt: skip
     fields: dict[str, Any] = {
         "scenario": scenario(name).model_copy(update={"conditions": (condition,)}),
@@ -48,7 +48,9 @@ def verdict(condition: str, **changes: Any) -> CheckVerdict:
         "result": result,
         "phases": (phase(),),
         "operations": 10_000,
-        "errors": 0,
+        "failures": {},
+        "examples": (),
+        "shared": False,
         "counts": (CountsResult(name="reads", clients=10_000, host=10_000, cache=10_000),),
         "unsure": 0,
         "series": tuple(second(time) for time in range(20)),
@@ -66,8 +68,8 @@ def counts(clients: int, host: int | None, cache: int | None) -> tuple[CountsRes
     ("condition", "changes", "said"),
     [
         ("no_errors", {}, PASS),
-        ("no_errors", {"errors": 1, "result": {"failures": {"error reply": 1}}}, FAIL),
-        ("no_errors", {"result": {"failures": {"wrong answer": 3}}}, FAIL),
+        ("no_errors", {"failures": {"error reply": 1}}, FAIL),
+        ("no_errors", {"failures": {"wrong answer": 3}}, FAIL),
         ("no_errors", {"operations": 0}, UNKNOWN),
         ("counts_agree", {}, PASS),
         ("counts_agree", {"counts": counts(10, 11, 10)}, FAIL),
@@ -75,17 +77,20 @@ def counts(clients: int, host: int | None, cache: int | None) -> tuple[CountsRes
         ("counts_agree", {"counts": counts(10, 11, None), "unsure": 1}, PASS),
         ("counts_agree", {"counts": counts(10, 12, None), "unsure": 1}, FAIL),
         ("counts_agree", {"counts": counts(10, None, None)}, SKIPPED),
+        ("counts_agree", {"counts": counts(10, 11, 10), "shared": True}, SKIPPED),
         ("counts_agree", {"result": {"processes": 2}}, UNKNOWN),
         ("on_schedule", {}, PASS),
         ("on_schedule", {"phases": (phase(begun=9_800),)}, UNKNOWN),
         ("on_schedule", {"phases": (phase(driver=0.95),)}, UNKNOWN),
         ("on_schedule", {"phases": (phase(late=0.2),)}, UNKNOWN),
+        ("on_schedule", {"phases": (phase(begun=0, rate=0.0),)}, UNKNOWN),
+        ("on_schedule", {"phases": (phase(begun=0, rate=None),)}, UNKNOWN),
         ("on_schedule", {"phases": ()}, UNKNOWN),
         ("on_schedule", {"phases": (phase(rate=None, driver=1.0),)}, PASS),
         ("all_connected", {}, PASS),
         ("all_connected", {"users": 51}, FAIL),
         ("all_connected", {"result": {"workers": [{"users": 50, "lost_connections": 1}]}}, FAIL),
-        ("all_connected", {"result": {"failures": {"not connected": 1}}}, FAIL),
+        ("all_connected", {"failures": {"not connected": 1}}, FAIL),
         ("flat_memory", {}, PASS),
         ("flat_memory", {"series": tuple(second(t, memory=50_000_000 + 2_000_000 * t) for t in range(40))}, FAIL),
         ("flat_memory", {"series": tuple(second(t, memory=50_000_000 + min(t, 9) * 9**6) for t in range(40))}, PASS),
@@ -113,9 +118,9 @@ def test_a_dead_process_of_the_driver_is_told_first() -> None:
     """Its part of the run is not known."""
     found = conditions.check(
         Measured(
-            scenario=scenario("soak"), users=50, phases=(phase(),), operations=10, errors=0, counts=(), unsure=0,
+            scenario=scenario("soak"), users=50, phases=(phase(),), operations=10, counts=(), unsure=0, failures={}, examples=(), shared=False,
             series=(), spans={},
-            result={"failures": {}, "examples": {}, "processes": 2, "workers": [{"users": 25, "lost_connections": 0}]},
+            result={"processes": 2, "workers": [{"users": 25, "lost_connections": 0}]},
         )
     )  # fmt: skip
     assert (found[0].id, found[0].verdict) == ("driver", UNKNOWN)

@@ -20,19 +20,21 @@ from harness.session_load import _verdict_of_two
 TIMES = TimesResult(p50=1e-4, p95=2e-4, p99=1e-3, p999=2e-3, max=5e-3)
 
 
-def arm(role: Literal["baseline", "candidate"], cpu: float | None, rate: float, cores: float) -> LoadArmResult:
+def arm(
+    role: Literal["baseline", "candidate"], cpu: float | None, rate: float, cores: float, driver: float
+) -> LoadArmResult:
     """A cache that costs so much a request, and answers so many a second with its host so busy."""
 
     def phase(pace: str, done: float) -> LoadPhaseResult:
         return LoadPhaseResult(
             name=pace, pace=pace, began=0.0, seconds=1, target_rate=None, begun=None, operations=100, rate=done,
             errors=0, hit_ratio=1, latency=LatencyResult(service=TIMES, response=TIMES), by_operation=(),
-            host_cpu=cores, driver_cpu=0.5, driver_late=None, other_cpu=0.0,
+            host_cpu=cores, driver_cpu=driver, driver_late=None, other_cpu=0.0,
         )  # fmt: skip
 
     return LoadArmResult(
         role=role, spec=role, capacity=1, adapted=(), operations=100, errors=0, achieved_rate=rate, latency=None,
-        phases=(phase("closed", rate), phase("half", rate / 2)), counts=(), cpu_per_request=cpu, cache_share=None,
+        phases=(phase("closed", rate), phase("half", rate / 2)), counts=(), cpu_per_request=cpu, cache_seconds=None,
     )  # fmt: skip
 
 
@@ -54,7 +56,7 @@ class Played(Duel):
 
 
 def pairs(
-    ratio: float, *, throughput: float = 1.0, cores: float = 0.95, cpu: float | None = 2e-5,
+    ratio: float, *, throughput: float = 1.0, cores: float = 0.95, driver: float = 0.9, cpu: float | None = 2e-5,
     bad: tuple[CheckVerdict, CheckVerdict] = (CheckVerdict.PASS, CheckVerdict.PASS),
 ) -> Callable[[int], Pair]:  # fmt: skip
     """A candidate whose cpu a request is so many times the baseline's, a little more or less in each pair."""
@@ -62,8 +64,8 @@ def pairs(
     def make(number: int) -> Pair:
         noise = 1 + 0.01 * (number % 3 - 1)
         arms = (
-            arm("baseline", cpu, 50_000, cores),
-            arm("candidate", None if cpu is None else cpu * ratio * noise, 50_000 * throughput * noise, cores),
+            arm("baseline", cpu, 50_000, cores, driver),
+            arm("candidate", None if cpu is None else cpu * ratio * noise, 50_000 * throughput * noise, cores, driver),
         )
         return Pair(arms, (check(bad[0]), check(bad[1])), None)  # type: ignore[arg-type]  # nobody looks at it
 
@@ -93,6 +95,11 @@ def test_throughput_of_the_driver_decides_nothing() -> None:
     assert duel.decision() is Decision.PASSED
     assert [metric.name for metric in duel.metrics()] == ["cpu_per_request"]
     assert "throughput" in [metric.name for metric in duel.reported()]
+
+
+def test_a_cache_that_waits_is_slow() -> None:
+    """Neither host nor driver was busy: it is the cache that users waited for."""
+    assert Played(pairs(1.0, throughput=0.8, cores=0.1, driver=0.1)).decision() is Decision.FAILED
 
 
 def test_a_lie_ends_it() -> None:

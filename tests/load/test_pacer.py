@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from time import monotonic_ns
 
 import gevent
 import pytest
 
-from harness.load.pacer import Pacer
+from harness.load.pacer import NO_MORE, Pacer
 
 GAP_NS = 200_000
 
@@ -89,4 +90,20 @@ def test_the_end_leaves_nobody_waiting(pacer: Pacer) -> None:
     pacer.end()
     with gevent.Timeout(20):
         gevent.joinall(waiting)
-    assert pacer.take() == 0
+    assert [each.value for each in waiting][1:] == [NO_MORE, NO_MORE]  # the first slot is due at once
+    assert pacer.take() == NO_MORE
+
+
+def test_a_pace_that_changes_under_a_due_alarm(pacer: Pacer) -> None:
+    """Set anew after it has gone off, the alarm has nothing to read: once, that ended all waking."""
+    pacer.set_gap(GAP_NS)
+    for _ in range(50):
+        waiting = [gevent.spawn(pacer.take) for _ in range(3)]
+        gevent.sleep(0)
+        end_ns = monotonic_ns() + 3 * GAP_NS
+        while monotonic_ns() < end_ns:
+            pass  # the loop does not turn, and the alarm goes off
+        pacer.set_gap(GAP_NS + 1)
+        with gevent.Timeout(20):
+            gevent.joinall(waiting)
+    pacer.end()

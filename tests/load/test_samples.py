@@ -81,11 +81,11 @@ def test_failures_are_told_once() -> None:
     """With a few examples."""
     samples, totals = Samples(0), Totals()
     for number in range(5):
-        samples.failed(int(Op.GET), "error reply", f"ERR {number}")
+        samples.failed(0, int(Op.GET), "error reply", f"ERR {number}")
     told(samples, [], totals)
     told(samples, [], totals)
-    assert totals.result()["failures"] == {"error reply": 5}
-    assert totals.result()["examples"]["error reply"] == ["ERR 0", "ERR 1", "ERR 2"]
+    assert totals.result()["failures"] == {"0/error reply": 5}
+    assert totals.result()["examples"]["0/error reply"] == ["ERR 0", "ERR 1", "ERR 2"]
 
 
 def test_some_keys_are_kept_whole(tmp_path: Path) -> None:
