@@ -17,6 +17,8 @@ REACHED_SHARE = 0.99
 """Of a rate, below which it was not reached."""
 BUSY_CORES = 0.9
 """Of a process of the driver, above which its users wait for each other and not for the cache."""
+LEAST_OPERATIONS = 50
+"""Of a phase."""
 LATE_SECONDS = 0.01
 """One user in a hundred woken later than this: response times would be the driver's."""
 _RECOVERED_RATIO = 2.0
@@ -125,8 +127,11 @@ def _on_schedule(measured: Measured) -> Answer:
     if len(measured.phases) < len(measured.scenario.phases):
         return CheckVerdict.UNKNOWN, "the run ended before its last phase; give it more with --run-time"
     for phase in measured.phases:
-        if not phase.operations:
-            return CheckVerdict.UNKNOWN, f"{phase.name}: nothing was answered; give it more with --run-time"
+        if phase.operations < LEAST_OPERATIONS:
+            return CheckVerdict.UNKNOWN, (
+                f"{phase.name}: {phase.operations} operations were answered, too few to say anything of; "
+                "give it more with --run-time"
+            )
     for phase in paced:
         assert phase.target_rate is not None
         asked = _requests(phase)

@@ -31,6 +31,7 @@ PATIENCE_SECONDS = 10.0
 _RECONNECT_SECONDS = 0.5
 _MILLISECOND_NS = 1_000_000
 _WATCH_SECONDS = 1.0
+_OVER_SECONDS = 0.05
 _FILL_SECONDS = 60.0
 """After which what is still missing of what the workload finds there is left out."""
 _MOST_DIGITS = 18
@@ -83,6 +84,10 @@ class Drive:
         self.where = 0
         self.loading: dict[int, int] = {}
         """How many users load each key now."""
+        self.over = False
+        """Set when nothing more is to be asked."""
+        self.busy = 0
+        """Requests under way."""
         self.connected = 0
         self.joined = 0
         """Users that ever came."""
@@ -190,6 +195,9 @@ class Client:
     def work(self, requests: int, goes_on: Callable[[], bool]) -> None:
         """So many requests at the pace that holds, unless goes_on says no before."""
         drive, position, first, last = self._drive, self._position, self._first, len(self._drive.ops)
+        if drive.over:
+            gevent.sleep(_OVER_SECONDS)  # until locust ends its users
+            return
         take, request = drive.pacer.take, self.request
         for _ in range(requests):
             if not goes_on():
@@ -197,7 +205,11 @@ class Client:
             due_ns = take()
             if due_ns == NO_MORE:
                 break
-            request(position, due_ns)
+            drive.busy += 1
+            try:
+                request(position, due_ns)
+            finally:
+                drive.busy -= 1
             position += 1
             if position == last:
                 position = first

@@ -64,7 +64,7 @@ class Driver:
             arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "locust", *arguments],
-            stdin=subprocess.PIPE,  # it ends when this does
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
             text=True,
@@ -131,9 +131,8 @@ class Driver:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         self._complaints.close()
 
     def _words(self) -> str:

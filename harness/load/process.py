@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-import gevent.os
 from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
@@ -28,8 +27,10 @@ _log = logging.getLogger("cachegate")
 KEY = "cachegate"
 """Under which a process is found in locust's environment, and its reports in those of a worker."""
 DEFAULT_HOST = "resp://127.0.0.1:6380"
-FILLED, READY, BEGIN, DONE = "cachegate_filled", "cachegate_ready", "cachegate_begin", "cachegate_done"
-"""From the worker that fills; to all workers; to all when their users are there; from each when its phases are over."""
+FILLED, READY, BEGIN = "cachegate_filled", "cachegate_ready", "cachegate_begin"
+"""From the worker that fills; to all workers; to all when their users are there."""
+DONE, END = "cachegate_done", "cachegate_end"
+"""From each worker when its phases are over; to all when those of all are."""
 _LAST_WORDS_SECONDS = 15.0
 _AFTER_SECONDS = 0.3
 """Of load after the last phase, so that its end is not measured."""
@@ -60,6 +61,8 @@ class Process:
         self._said = False
         self._finished: set[str] = set()
         """Workers whose phases have ended."""
+        self._expected = 0
+        """Workers that began."""
 
     # The run begins
 
@@ -133,6 +136,7 @@ class Process:
 
     def _begin_all(self) -> None:
         if self._filled and self._spawned:
+            self._expected = self._runner.worker_count
             self._runner.send_message(BEGIN, {})
 
     def conduct(self) -> None:
@@ -159,22 +163,38 @@ class Process:
         gevent.spawn_later(_AFTER_SECONDS, self._end_run)
 
     def _end_run(self) -> None:
-        """Stop, and quit when every process has told how it ended: locust waits half a second for that, we longer."""
-        self._runner.stop()
+        """Quit when every process has told how it ended: locust's own quitting gives them half a second."""
         if self.is_master:
+            self._runner.send_message(END, {})
             end = time.monotonic() + _LAST_WORDS_SECONDS
-            while len(self.totals.workers) < self._runner.worker_count and time.monotonic() < end:
+            while len(self.totals.workers) < self._expected and time.monotonic() < end:
                 gevent.sleep(_LOOK_SECONDS)
+        else:
+            self.finish()
         self._runner.quit()
 
-    def end_with_standard_input(self) -> None:
-        """Whoever started this holds its other end: when it goes, so does this process."""
+    def finish(self) -> None:
+        """Ask nothing more, let what is under way end, and say how it was."""
+        drive = self.drive
+        if drive is None:
+            return
+        drive.over = True
+        drive.pacer.end()
+        end = time.monotonic() + _LAST_WORDS_SECONDS / 2
+        while drive.busy and time.monotonic() < end:
+            gevent.sleep(_LOOK_SECONDS)
+        self.end()
 
-        def gone() -> None:
-            gevent.os.tp_read(0, 1)
+    def end_with_parent(self) -> None:
+        """Whoever started this process may be killed: then nobody wants its result."""
+        parent = os.getppid()
+
+        def look() -> None:
+            while os.getppid() == parent:
+                gevent.sleep(REPORT_SECONDS)
             os._exit(1)  # nobody is left to be told
 
-        gevent.spawn(gone)
+        gevent.spawn(look)
 
     # While it goes on
 

@@ -26,7 +26,7 @@ from harness.load.connection import BrokenError, Connection
 from harness.load.drive import Client
 from harness.load.locust_stats import CONNECT, hears_requests, milliseconds, percentile_fields
 from harness.load.plan import Scenario, scenario, target
-from harness.load.process import BEGIN, DEFAULT_HOST, DONE, FILLED, KEY, READY, REPORT_SECONDS, Process
+from harness.load.process import BEGIN, DEFAULT_HOST, DONE, END, FILLED, KEY, READY, REPORT_SECONDS, Process
 
 _log = logging.getLogger("cachegate")
 _SLICE = 32
@@ -82,7 +82,8 @@ class CacheUser(User):
         self._client.work(_SLICE, self._goes_on)
 
     def _goes_on(self) -> bool:
-        return bool(self._state == LOCUST_STATE_RUNNING)
+        drive = self._process.drive
+        return bool(self._state == LOCUST_STATE_RUNNING) and drive is not None and not drive.over
 
 
 def _process(environment: Any) -> Process:
@@ -110,6 +111,9 @@ def _options(parser: Any) -> None:
         "--cachegate-result", default=None, include_in_web_ui=False, help="Write what was measured here, as JSON."
     )
     parser.add_argument(
+        "--cachegate-lifeline", action="store_true", include_in_web_ui=False, help="End when the parent does."
+    )
+    parser.add_argument(
         "--cachegate-seconds", type=float, default=None, include_in_web_ui=False, help="Of all phases together."
     )
     parser.add_argument(
@@ -134,11 +138,12 @@ def _begin(environment: Any, **_: Any) -> None:
     if process.is_worker:
         runner.register_message(READY, lambda **_: process.ready.set())
         runner.register_message(BEGIN, lambda **_: process.conduct())
+        runner.register_message(END, lambda **_: process.finish(), concurrent=True)
         hooks.report_to_master.add_listener(lambda data, **_: data.__setitem__(KEY, process.report()))
     else:
         _complain_early(environment, options)
     if options.cachegate_lifeline:
-        process.end_with_standard_input()
+        process.end_with_parent()
     if process.is_master:
         runner.register_message(DONE, lambda msg, **_: process.heard_done(msg.node_id))
         runner.register_message(FILLED, lambda **_: process.heard_filled())

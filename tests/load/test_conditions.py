@@ -118,7 +118,8 @@ def test_a_dead_process_of_the_driver_is_told_first() -> None:
     """Its part of the run is not known."""
     found = conditions.check(
         Measured(
-            scenario=scenario("soak"), users=50, phases=(phase(),), operations=10, counts=(), unsure=0, failures={}, examples=(), shared=False,
+            scenario=scenario("soak"), users=50, phases=(phase(),), operations=10, counts=(),
+            unsure=0, failures={}, examples=(), shared=False,
             series=(), spans={},
             result={"processes": 2, "workers": [{"users": 25, "lost_connections": 0}]},
         )
