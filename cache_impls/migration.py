@@ -256,12 +256,15 @@ class CacheMigrationManager:
 
     async def _read(self, side: Side, key: str) -> Any | None:
         # Before and after: what was read while the key was marked stays old news when a write takes the mark away.
-        behind = key in self._unreadable[side]
+        # What took a while to be written ends that much later on its side: the manager's own record says when, and a
+        # write in between takes the record away.
+        behind, over = key in self._unreadable[side], self._is_over(key)
         value = await self._sides[side].get(key)
-        # A copy that took a while ends that much later on its side: the manager's own record says when.
+        return None if behind or over or self._is_over(key) or key in self._unreadable[side] else value
+
+    def _is_over(self, key: str) -> bool:
         record = self._records.get(key)
-        over = record is not None and record.deadline <= asyncio.get_running_loop().time()
-        return None if behind or over or key in self._unreadable[side] else value
+        return record is not None and record.deadline <= asyncio.get_running_loop().time()
 
     async def _get_with_fallback(self, key: str) -> Any | None:
         record = self._records.get(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cache_impls.protocol import Capability
-from harness.check.checkers.expiry import ttls_ns
+from harness.check.checkers.expiry import ROUNDING_NS, ttls_ns
 from harness.check.checkers.finding import Finding, History, Promises
 from harness.check.checkers.versions import NOBODY, earlier_highest
 from harness.history import MISS, NO_TTL, Column, Flags, Op, Outcome, Watched
@@ -44,7 +44,7 @@ def find(history: History, promises: Promises) -> list[Finding]:
         np.iinfo(np.int64).max,
         history.start_ns + (ttl_ns * (1 - promises.ttl_jitter)).astype(np.int64),
     )
-    live = expires_ns[anchors] > history.end_ns[misses]
+    live = expires_ns[anchors] - ROUNDING_NS > history.end_ns[misses]
     misses, anchors = misses[live], anchors[live]
     suspects = ~(
         _removed(history, misses, anchors, history.unit, history.is_op(Op.DELETE))

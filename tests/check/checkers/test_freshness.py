@@ -96,6 +96,14 @@ def test_c2_at_the_deadline() -> None:
     assert not breaks(expiry, history(write | {"outcome": Outcome.UNKNOWN}, late))
 
 
+def test_c2_off_the_grid() -> None:
+    """A cache that sleeps for a millisecond adds its times in floats, whose last digit proves nothing."""
+    write = op(Op.SET, 1, 2, tag=1, ttl_ns=TEN, end_ns=2 * SECOND + 3_000_000)
+    at = op(Op.GET, 3, 4, tag=1, start_ns=12 * SECOND + 3_000_000)
+    assert not breaks(expiry, history(write, at))
+    assert breaks(expiry, history(write, at | {"start_ns": at["start_ns"] + 1_000}))
+
+
 def test_c2_a_cancelled_set_that_was_seen() -> None:
     """Its time began when somebody first read it, at the latest."""
     cut_off = op(Op.SET, 1, 2, tag=1, ttl_ns=TEN, outcome=Outcome.UNKNOWN)

@@ -1,0 +1,55 @@
+"""What a process does when its rate is asked for: as many requests as its users are of all."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import UsageError
+from harness.load.drive import Client, Drive, Orders
+from harness.load.plan import scenario
+
+
+def drive(**orders: object) -> Drive:
+    """Of a process with two of ten users."""
+    told = {"scenario": "soak", "workload": "ycsb-b", "targets": ("resp://127.0.0.1:1",), "users": 10, "rate": 100.0}
+    made = Drive(scenario("soak"), Orders.model_validate(told | {"run_seconds": 1.0, "seed": 1} | orders), 3)
+    made.clients = [Client(made, number) for number in range(2)]
+    return made
+
+
+def test_a_process_has_its_share_of_the_rate() -> None:
+    """Two of ten users make a fifth of a hundred requests a second: one every 50 ms. A closed loop has no gap."""
+    made = drive()
+    made.set_rate(100.0)
+    assert made.pacer.gap_ns == 50_000_000
+    made.set_rate(0.0)
+    assert made.pacer.gap_ns == 0
+    made.pacer.end()
+
+
+def test_tags_are_of_one_write_anywhere() -> None:
+    """They say which process wrote."""
+    made = drive()
+    assert [made.next_tag() % 1_024 for _ in range(3)] == [3, 3, 3]
+    assert len({made.next_tag() for _ in range(100)}) == 100
+
+
+def test_an_answer_says_which_write_it_is() -> None:
+    """Whole, of this key, and with a number that a row holds; anything else nobody wrote."""
+    made = drive()
+    client, number = made.clients[0], made.key_ids[0]
+    key, size = made.keys[number], made.size_of[number]
+    whole = b"2051.%b." % key
+    whole += b"x" * (size - len(whole))
+    assert client._tag_of(whole, number, 0) == 2_051
+    wrong = (whole[:-1], whole + b"x", whole[:-1] + b"y", b"7" * 25 + whole, b"2051.other." + whole, b"", 12, None)
+    assert [client._tag_of(value, number, 0) for value in wrong] == [-1] * len(wrong)
+    assert made.samples.failures == {"0/wrong answer": len(wrong)}
+
+
+def test_what_cannot_be_is_refused() -> None:
+    """A workload or a server that there is not."""
+    with pytest.raises(UsageError):
+        drive(workload="nope")
+    with pytest.raises(UsageError):
+        drive(targets=("nonsense",))
