@@ -131,20 +131,11 @@ class CacheMigrationManager:
     async def clear(self) -> None:
         """Remove every entry from both sides."""
         self._refuse_if_closed()
-        async with self._clearing:
-            # A write that is half done would bring back on one side what is cleared on both.
-            ended = self._cleared = asyncio.get_running_loop().create_future()
-            try:
-                for holder in list(self._locks.values()):
-                    async with holder.lock:
-                        pass
-                self._records.clear()
-                for side, cache in self._sides.items():
-                    await cache.clear()
-                    self._unreadable[side].clear()
-            finally:
-                self._cleared = None
-                ended.set_result(None)
+        async with self._no_writes():
+            self._records.clear()
+            for side, cache in self._sides.items():
+                await cache.clear()
+                self._unreadable[side].clear()
 
     async def size(self) -> int:
         """The number of live entries on the side that answers."""
@@ -244,8 +235,9 @@ class CacheMigrationManager:
         for side in Side:
             # A side that was not written and is about to be read or written holds old news.
             if side not in STAGES[before].write and side in STAGES[after].write:
-                await self._sides[side].clear()
-                self._unreadable[side].clear()
+                async with self._no_writes():
+                    await self._sides[side].clear()
+                    self._unreadable[side].clear()
                 cold = True
         self._stage, self._use_new = stage, use_new
         self._epoch += 1
@@ -354,6 +346,20 @@ class CacheMigrationManager:
             now = asyncio.get_running_loop().time()
             self._records = {name: record for name, record in self._records.items() if record.deadline > now}
             self._prune_in = max(_PRUNE_EVERY, len(self._records))
+
+    @asynccontextmanager
+    async def _no_writes(self) -> AsyncIterator[None]:
+        """Wait for the writes under way, and let no other begin: one that is half done undoes a clear on one side."""
+        async with self._clearing:
+            ended = self._cleared = asyncio.get_running_loop().create_future()
+            try:
+                for holder in list(self._locks.values()):
+                    async with holder.lock:
+                        pass
+                yield
+            finally:
+                self._cleared = None
+                ended.set_result(None)
 
     @asynccontextmanager
     async def _locked(self, key: str) -> AsyncIterator[None]:

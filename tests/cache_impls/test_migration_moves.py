@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from conftest import VirtualTime
 from sides import Pair
 
 from cache_impls.improved import ImprovedAsyncCache
 from cache_impls.migration import CacheMigrationManager
-from cache_impls.stages import Stage, bucket
+from cache_impls.stages import Side, Stage, bucket
 
 
 def test_moves_go_one_stage_forward_or_any_back(virtual_time: VirtualTime) -> None:
@@ -126,5 +128,55 @@ def test_the_switch_alone_means_live(virtual_time: VirtualTime) -> None:
         await manager.get("k")
         assert "new_hits" not in manager.get_stats()
         await manager.shutdown()
+
+    virtual_time.run(main())
+
+
+def test_a_side_that_starts_cold_waits_for_writes(virtual_time: VirtualTime) -> None:
+    """A write that began in an earlier stage would bring back there what the stages between have replaced (C1, C4)."""
+
+    async def main() -> None:
+        pair = Pair("live")
+        pair.old.gate = asyncio.Event()
+        writing = asyncio.create_task(pair.manager.set("k", "v"))
+        await pair.old.waiting.wait()  # the new side has it, the old one is about to
+        await pair.manager.set_stage("rampdown")
+        await pair.manager.set_stage("complete")
+        back = asyncio.create_task(pair.manager.set_stage("live"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not back.done()
+        pair.old.gate.set()
+        await asyncio.gather(writing, back)
+        assert await pair.manager.peek("old", "k") is None
+        assert await pair.manager.get("k") == "v"
+        await pair.manager.shutdown()
+
+    virtual_time.run(main())
+
+
+def test_what_had_expired_when_a_read_began_is_not_answered(virtual_time: VirtualTime) -> None:
+    """The old side has it for longer, and a write that begins meanwhile takes the manager's record away (C2)."""
+
+    async def main() -> None:
+        pair = Pair("live")
+        await pair.manager.set("k", "v", 10.0)
+        await ImprovedAsyncCache.set(pair.old, "k", "v", 60.0)
+        virtual_time.clock.advance_by(10)
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def late(key: str) -> object:
+            value = await ImprovedAsyncCache.get(pair.old, key)
+            asked.set()
+            await answer.wait()
+            return value
+
+        pair.manager._sides[Side.OLD].get = late
+        reading = asyncio.create_task(pair.manager.get("k"))
+        await asked.wait()
+        await pair.manager.set("k", "w")
+        answer.set()
+        assert await reading != "v"
+        await pair.manager.shutdown()
 
     virtual_time.run(main())
