@@ -54,7 +54,7 @@ class Process:
         self._conductor: Conductor | None = None
         self.ready = Event()
         """Set when what the workload finds there is there: users wait for it."""
-        self._filled = self._spawned = False
+        self._filled = self._spawned = self._leaving = False
         self._waiting: list[dict[str, Any]] = []
         """Digests that the master has not been told."""
         self._greenlets: list[Any] = []
@@ -71,7 +71,7 @@ class Process:
         options = self._environment.parsed_options
         if not self.is_worker:
             self.totals, self._finished = Totals(), set()
-            self._filled = self._spawned = False
+            self._filled = self._spawned = self._leaving = False
             options.cachegate_orders = self._orders(options).model_dump_json()
             self._greenlets.append(gevent.spawn(self._tell))
         if self.is_master:
@@ -156,7 +156,12 @@ class Process:
     def heard_done(self, client_id: str) -> None:
         """A worker's phases have ended; when all have, the run is over."""
         self._finished.add(client_id)
-        if len(self._finished) >= self._runner.worker_count:
+        self._leave_if_done()
+
+    def _leave_if_done(self) -> None:
+        """Asked again each second: a worker that died is missed only after a while."""
+        if self._finished and not self._leaving and len(self._finished) >= self._runner.worker_count:
+            self._leaving = True
             self._leave_soon()
 
     def _leave_soon(self) -> None:
@@ -234,6 +239,7 @@ class Process:
         began = time.monotonic()
         while True:
             gevent.sleep(REPORT_SECONDS)
+            self._leave_if_done()
             latest = self.totals.latest()
             if latest is not None:
                 latest |= {"users": self._runner.user_count, "elapsed": time.monotonic() - began}
