@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from harness.serve.resp import NULL, OK, PONG, Command, array, bulk, error, integer, mapping
+from harness.serve.resp import NO_ROOM, NULL, OK, PONG, Command, array, bulk, error, integer, mapping
 
 if TYPE_CHECKING:
     from harness.serve.host import Host
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Answer = Callable[["Session", Command], Awaitable[bytes]]
 
 _MILLISECONDS = 1000
+_OUT_OF_MEMORY = error("out of memory", "OOM")
+"""Made before it is needed."""
 
 
 class Session:
@@ -42,6 +44,8 @@ class WrongArgumentsError(Exception):
 
 async def answer(session: Session, command: Command) -> bytes:
     """The reply to a command, whatever happens."""
+    if command is NO_ROOM:
+        return _OUT_OF_MEMORY
     name = command[0].upper()
     handler = COMMANDS.get(name)
     if handler is None:
@@ -51,6 +55,8 @@ async def answer(session: Session, command: Command) -> bytes:
         return await handler(session, command)
     except (WrongArgumentsError, CacheError) as wrong:
         return error(str(wrong))
+    except MemoryError:
+        return _OUT_OF_MEMORY
 
 
 async def _get(session: Session, command: Command) -> bytes:
@@ -153,6 +159,18 @@ async def _nothing(session: Session, command: Command) -> bytes:
     return integer(len(COMMANDS)) if asked == b"COUNT" else array(())
 
 
+async def _debug(session: Session, command: Command) -> bytes:
+    """Faults from within, of a host that was started to be broken."""
+    if session.host.debug is None:
+        raise WrongArgumentsError("DEBUG is for the hosts that `cachegate chaos` starts")
+    if len(command) < 2:
+        raise _arity(command)
+    try:
+        return session.host.debug.answer(command[1].upper(), command[2:])
+    except ValueError as wrong:
+        raise WrongArgumentsError(str(wrong)) from wrong
+
+
 async def _select(_session: Session, command: Command) -> bytes:
     if command[1:] != [b"0"]:
         raise WrongArgumentsError("DB index is out of range: there is database 0")
@@ -187,6 +205,7 @@ COMMANDS: dict[bytes, Answer] = {
     b"CLIENT": _client,
     b"CONFIG": _nothing,
     b"COMMAND": _nothing,
+    b"DEBUG": _debug,
     b"SELECT": _select,
     b"QUIT": _quit,
     b"RESET": _reset,

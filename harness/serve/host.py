@@ -22,6 +22,7 @@ from cache_impls.dialects import Adapted
 from cache_impls.protocol import COUNTERS
 from harness import __version__
 from harness.serve.commands import CacheError, Session, answer
+from harness.serve.debug import Debug
 from harness.serve.resp import Command, Limits, Parser, ProtocolError, error
 
 OPERATIONS = ("get", "set", "delete", "clear", "size")
@@ -31,6 +32,8 @@ EDGES_SECONDS = (
 )
 """Upper edges of the histogram of durations."""
 MAX_CLIENTS = 10_000
+_RECEIVED_BYTES = 256 * 1024
+"""Of one read from a socket, at most."""
 _WAITING = 1_000
 """Commands of a connection that wait, above which its socket is read no further."""
 _REPLIES_BYTES = 256 * 1024
@@ -61,14 +64,22 @@ class Host:
 
     version = __version__
 
-    def __init__(self, cache: Adapted, spec: str, limits: Limits = Limits()) -> None:  # noqa: B008  # immutable
+    def __init__(
+        self,
+        cache: Adapted,
+        spec: str,
+        limits: Limits = Limits(),  # noqa: B008  # immutable
+        debug: Debug | None = None,
+    ) -> None:
         self.cache = cache
+        self.debug = debug
         self.spec = spec
         self.limits = limits
         self.tallies = {name: Tally() for name in OPERATIONS}
         self.errors: dict[str, int] = {}
         """By the name of what the cache raised."""
         self.connections: set[Connection] = set()
+        self.received = memoryview(bytearray(_RECEIVED_BYTES))
         self.accepted = 0
         self.refused = 0
         """Connections that ended for what they sent, or that came too many."""
@@ -178,8 +189,12 @@ class Host:
         return None
 
 
-class Connection(asyncio.Protocol):
-    """One client."""
+class Connection(asyncio.BufferedProtocol):
+    """One client.
+
+    What comes is read into one buffer of the host, so that where there is no memory for it that is noticed here, and
+    answered with an error; a transport that has to make room itself can only close the connection.
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -213,12 +228,19 @@ class Connection(asyncio.Protocol):
         self._context = copy_context()
         self.task = self._loop.create_task(self._serve(), context=self._context)
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
+    def get_buffer(self, _hint: int) -> memoryview:
+        """Where bytes are to be put: they are taken from there before any others come."""
+        return self._host.received
+
+    def buffer_updated(self, count: int) -> None:
+        """So many bytes have come."""
         if self._ends is not None:
             return
         try:
-            commands = self._parser.feed(data)
+            try:
+                commands = self._parser.feed(bytes(self._host.received[:count]))
+            except MemoryError:
+                commands = self._parser.skip(self._host.received[:count])
             if len(commands) == 1 and self._idle:
                 self._answer_at_once(commands[0])
                 return

@@ -38,6 +38,51 @@ class Limits(NamedTuple):
     value: int = 16 * 1024 * 1024
 
 
+NO_ROOM: Command = [b"\0OOM"]
+"""In the place of a command for which there was no memory. No client can send it: a name has no such byte."""
+
+
+class Skipper:
+    """Finds the end of one command without keeping any of it, however it is cut into pieces."""
+
+    def __init__(self) -> None:
+        self._header = bytearray()
+        self._body = 0
+        """Bytes of the word that are still to come, its end of line included."""
+        self._words: int | None = None
+        """Still to come; None: how many is not known yet."""
+
+    def feed(self, data: bytes | memoryview) -> int | None:
+        """How many bytes of data belong to it, or None if it goes on after them. Raises ProtocolError."""
+        at = 0
+        while at < len(data):
+            if self._body:
+                took = min(self._body, len(data) - at)
+                self._body -= took
+                at += took
+            else:
+                self._header.append(data[at])
+                at += 1
+                if self._header.endswith(b"\r\n"):
+                    self._read_header()
+                elif len(self._header) > _MAX_HEADER:
+                    raise ProtocolError("invalid length")
+            if self._words == 0 and not self._body:
+                return at
+        return None
+
+    def _read_header(self) -> None:
+        sign, digits = self._header[0], bytes(self._header[1:-2])
+        self._header.clear()
+        if not digits.isdigit() or sign != (_ARRAY if self._words is None else _BULK):
+            raise ProtocolError("invalid length")
+        if self._words is None:
+            self._words = int(digits)
+        else:
+            self._words -= 1
+            self._body = int(digits) + 2
+
+
 class Parser:
     """Bytes as they come -> whole commands, for one connection."""
 
@@ -49,37 +94,59 @@ class Parser:
         """Bytes in chunks."""
         self._needed = 0
         """Bytes without which looking again is in vain."""
+        self._skipping: Skipper | None = None
 
     def feed(self, data: bytes) -> list[Command]:
-        """The commands that data completes. Raises ProtocolError."""
+        """The commands that data completes. Raises ProtocolError.
+
+        Raises MemoryError where there is no room for one; `skip` then leaves it out.
+        """
+        if self._skipping is not None:
+            return self.skip(data)
         if not self._chunks and len(data) < self._short:
             command = _alone(data)
             if command is not None:
                 return [command]
         if self._chunks:
-            self._chunks.append(data)
-            self._held += len(data)
-            if self._held < self._needed:
+            if self._held + len(data) < self._needed:
+                self._chunks.append(data)
+                self._held += len(data)
                 return []
-            data = b"".join(self._chunks)
+            data = b"".join([*self._chunks, data])
             self._chunks.clear()
         commands: list[Command] = []
         at, end, self._needed = 0, len(data), 0
         while at < end:
             try:
                 command, after = (self._array if data[at] == _ARRAY else self._line)(data, at)
+                if command is None:
+                    self._needed = after - at
+                    self._chunks.append(data[at:])
+                    self._held = end - at
+                    break
             except ProtocolError as wrong:
                 wrong.before = commands
                 raise
-            if command is None:
-                self._needed = after - at
-                self._chunks.append(data[at:])
-                self._held = end - at
-                break
+            except MemoryError:
+                return [*commands, *self.skip(memoryview(data)[at:])]
             if command:
                 commands.append(command)
             at = after
         return commands
+
+    def skip(self, data: bytes | memoryview) -> list[Command]:
+        """The same, but without the command that is coming: it is answered with an error, and its bytes not kept."""
+        if self._skipping is None:
+            self._skipping = Skipper()
+            for chunk in self._chunks:
+                self._skipping.feed(chunk)
+            self._chunks.clear()
+            self._held = self._needed = 0
+        used = self._skipping.feed(data)
+        if used is None:
+            return []
+        self._skipping = None
+        return [NO_ROOM, *self.feed(bytes(data[used:]))]
 
     def _array(self, data: bytes, at: int) -> tuple[Command | None, int]:
         """A command and where it ends; or None and how far data has to reach before it is worth another look."""

@@ -17,6 +17,7 @@ import uvloop
 from cache_impls.registry import Spec
 from harness.errors import UsageError
 from harness.serve import ops as ops_pages
+from harness.serve.debug import Debug
 from harness.serve.host import MAX_CLIENTS, Connection, Host
 from harness.serve.resp import Limits
 
@@ -36,6 +37,8 @@ class Serving:
     limits: Limits = field(default_factory=Limits)
     lifeline: bool = False
     """Whether the end of standard input ends it."""
+    debug: bool = False
+    """Whether it can be broken from within (the command DEBUG); for chaos alone."""
 
 
 def serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> str | None:
@@ -55,12 +58,15 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
         loop.add_signal_handler(name, ended.set)
     if serving.lifeline:
         loop.add_reader(sys.stdin.fileno(), ended.set)
+    debug = Debug() if serving.debug else None
+    if debug is not None:
+        debug.install()  # before the cache is imported: it may keep the functions
     listening = _listen(serving.address, serving.port)
     operators = None if serving.ops_port is None else _listen(serving.address, serving.ops_port)
     cache = serving.spec.build(capacity=serving.capacity)
     if cache.initialize is not None:
         await cache.initialize()
-    host = Host(cache, serving.spec.text, serving.limits)
+    host = Host(cache, serving.spec.text, serving.limits, debug)
     server = await loop.create_server(lambda: Connection(host), sock=listening, backlog=_BACKLOG)
     ops = ops_task = None
     if operators is not None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from cache_impls.registry import make
+from cache_impls.registry import adapt, make
 from harness.serve.host import Connection, Host
-from harness.serve.resp import Limits, array, bulk
+from harness.serve.resp import Command, Limits, Parser, array, bulk
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -302,3 +302,58 @@ def test_caches_that_wait_find_their_task() -> None:
         assert await other.ask("GET", "a") == b"1"
 
     hosted(body, adapt(Waiting()))
+
+
+def test_there_is_no_debug_unasked() -> None:
+    """DEBUG is for hosts that chaos starts."""
+
+    async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        answer = await (await client()).ask("DEBUG", "SLEEP", "1")
+        assert answer is not None
+        assert b"DEBUG is for" in answer
+
+    hosted(body)
+
+
+def test_a_command_without_memory_is_an_error_and_the_next_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection stays, and in step."""
+    feed, refused = Parser.feed, [False]
+
+    def no_room(self: Parser, data: bytes) -> list[Command]:
+        if b"large" in data and not refused[0]:
+            refused[0] = True
+            raise MemoryError
+        return feed(self, data)
+
+    async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one = await client()
+        monkeypatch.setattr(Parser, "feed", no_room)
+        assert await one.ask("SET", "large", "x" * 100) == b"-OOM out of memory"
+        assert await one.ask("SET", "a", "1") == b"+OK"
+        assert await one.ask("GET", "a") == b"1"
+        assert await one.ask("GET", "large") is None
+
+    hosted(body)
+    assert refused[0]
+
+
+def test_a_cache_without_memory_is_an_error() -> None:
+    """Counted as one of the cache."""
+
+    class Full:
+        """Has no room for anything."""
+
+        async def get(self, _key: str) -> Any:
+            """Nothing."""
+
+        async def set(self, _key: str, _value: Any, _ttl: float | None = None) -> None:
+            """No room."""
+            raise MemoryError
+
+    async def body(host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        answer = await (await client()).ask("SET", "a", "1")
+        assert answer is not None
+        assert b"MemoryError" in answer
+        assert host.tallies["set"].errors == 1
+
+    hosted(body, adapt(Full()))

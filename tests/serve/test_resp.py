@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.serve.resp import Command, Limits, Parser, ProtocolError, array, bulk, error, integer, mapping
+from harness.serve.resp import (
+    NO_ROOM,
+    Command,
+    Limits,
+    Parser,
+    ProtocolError,
+    Skipper,
+    array,
+    bulk,
+    error,
+    integer,
+    mapping,
+)
 
 LIMITS = Limits(key=100, value=1_000)
 WORDS = st.lists(st.binary(max_size=90), min_size=1, max_size=5)
@@ -94,3 +106,26 @@ def test_replies() -> None:
     assert error("two\r\nlines") == b"-ERR two lines\r\n"
     assert mapping([("a", integer(1))], 2) == b"*2\r\n$1\r\na\r\n:1\r\n"
     assert mapping([("a", integer(1))], 3) == b"%1\r\n$1\r\na\r\n:1\r\n"
+
+
+@given(WORDS, st.lists(st.integers(1, 50), min_size=1, max_size=5), st.binary(max_size=20))
+def test_the_end_of_a_command_is_found_without_keeping_it(words: Command, sizes: list[int], after: bytes) -> None:
+    """Where the parser says that it ends, however it is cut."""
+    data, skipper, at, turn = sent(words), Skipper(), 0, 0
+    while at < len(data):
+        size = sizes[turn % len(sizes)]
+        piece = data[at : at + size]
+        used = skipper.feed(piece if at + size < len(data) else piece + after)
+        at, turn = at + size, turn + 1
+    assert used == len(piece)
+
+
+@given(st.lists(WORDS, min_size=2, max_size=5), st.integers(0, 10_000), st.lists(st.integers(1, 50), min_size=1))
+def test_a_command_without_room_is_left_out_and_no_other(commands: list[Command], where: int, sizes: list[int]) -> None:
+    """The parser stays in step: the one that was coming is answered as out of memory, those after it as ever."""
+    parser, data = Parser(LIMITS), b"".join(map(sent, commands))
+    where = where % len(data)
+    before = parser.feed(data[:where])
+    after = parser.skip(data[where:]) if where < len(data) else []
+    assert before == commands[: len(before)]
+    assert after == [NO_ROOM, *commands[len(before) + 1 :]]
