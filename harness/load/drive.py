@@ -26,17 +26,17 @@ from harness.measure.workload import parse
 REQUESTS = 100_000
 """Of a workload; users begin at different ones and go round."""
 MOST_WORKERS = 1_024
-PATIENCE_SECONDS = 10.0
-"""Without an answer for so long a connection is given up."""
 _RECONNECT_SECONDS = 0.5
+"""Between two attempts to connect, or a tenth of the users' patience if that is less."""
 _MILLISECOND_NS = 1_000_000
-_WATCH_SECONDS = 1.0
+_LOOKS = 10
+"""At each connection while its user has patience: it is cut by a tenth of that late at most."""
 _OVER_SECONDS = 0.05
 _FILL_SECONDS = 60.0
 """After which what is still missing of what the workload finds there is left out."""
 _MOST_DIGITS = 18
 """Of a tag: a row holds 64 bits."""
-_OK, _RAISED, _UNKNOWN = int(Outcome.OK), int(Outcome.RAISED), int(Outcome.UNKNOWN)
+_OK, _FAIL, _UNKNOWN, _RAISED = int(Outcome.OK), int(Outcome.FAIL), int(Outcome.UNKNOWN), int(Outcome.RAISED)
 _GET, _SET, _DELETE = int(Op.GET), int(Op.SET), int(Op.DELETE)
 
 
@@ -92,6 +92,8 @@ class Drive:
         self.joined = 0
         """Users that ever came."""
         self.lost_connections = 0
+        self.patience_seconds = scenario.patience_seconds
+        self.reconnect_seconds = min(_RECONNECT_SECONDS, scenario.patience_seconds / _LOOKS)
         self.rng = random.Random(orders.seed * MOST_WORKERS + worker)
         requests = draw(parse(orders.workload), REQUESTS)
         self.preload = requests.preload
@@ -152,7 +154,7 @@ class Drive:
         """Cut connections on which an answer is overdue; never returns."""
         seen: dict[Client, tuple[int, int]] = {}
         while True:
-            gevent.sleep(_WATCH_SECONDS)
+            gevent.sleep(self.patience_seconds / _LOOKS)
             for client in self.clients:
                 for connection in client.connections:
                     if connection is None or not connection.waits:
@@ -160,7 +162,7 @@ class Drive:
                     calls, looks = seen.get(client, (-1, 0))
                     looks = looks + 1 if calls == connection.calls else 0
                     seen[client] = (connection.calls, looks)
-                    if looks * _WATCH_SECONDS >= PATIENCE_SECONDS:
+                    if looks >= _LOOKS:
                         connection.abort()
 
 
@@ -181,7 +183,9 @@ class Client:
         """Open what is not open. Raises BrokenError."""
         for place, target_ in enumerate(self._drive.targets):
             if self.connections[place] is None:
-                self.connections[place] = GreenConnection(target_.address, target_.port)
+                self.connections[place] = GreenConnection(
+                    target_.address, target_.port, timeout_seconds=self._drive.patience_seconds
+                )
                 self._drive.connected += 1
 
     def close(self) -> None:
@@ -271,11 +275,18 @@ class Client:
     def _ask(self, sent: bytes, op: int, number: int, tag: int, ttl_ns: int, due_ns: int) -> Any:
         """The reply, with a row for it whatever happens. A reply that could not be had is FOREIGN."""
         drive, where = self._drive, self._drive.where
-        connection = self.connections[where % TARGETS]
-        if connection is None:
-            self._lose(where % TARGETS)
-            return FOREIGN
         start_ns, outcome = monotonic_ns(), _UNKNOWN
+        if self.connections[where % TARGETS] is None:
+            self._connect_again()
+        connection = self.connections[where % TARGETS]
+        if connection is None:  # surely not asked
+            drive.samples.failed(
+                where % TARGETS, op, "not connected", f"nobody answers at {drive.targets[where % TARGETS].text}"
+            )
+            drive.samples.rows.extend(
+                (where, op, number, tag, ttl_ns, self.number, due_ns, start_ns, monotonic_ns(), _FAIL)
+            )
+            return FOREIGN
         reply: Any = FOREIGN
         try:
             reply = connection.call(sent)
@@ -313,7 +324,7 @@ class Client:
         return FOREIGN
 
     def _lose(self, place: int) -> None:
-        """Give a connection up, and open another, for as long as it takes."""
+        """Give a connection up, and open another."""
         drive = self._drive
         drive.lost_connections += 1
         connection = self.connections[place]
@@ -321,7 +332,11 @@ class Client:
             connection.close()
             drive.connected -= 1
             self.connections[place] = None
+        self._connect_again()
+
+    def _connect_again(self) -> None:
+        """Once; the next request tries again."""
         try:
             self.connect()
         except BrokenError:
-            gevent.sleep(_RECONNECT_SECONDS)
+            gevent.sleep(self._drive.reconnect_seconds)

@@ -22,6 +22,7 @@ import psutil
 
 from harness.errors import HarnessError
 from harness.load.plan import FOLDER, Scenario
+from harness.load.valkey import free_port
 
 GRACE_SECONDS = 30.0
 """Beyond its time, after which the driver counts as hung."""
@@ -59,7 +60,7 @@ class Driver:
             "--cachegate-seconds", str(seconds),
         ]  # fmt: skip
         if processes > 1:
-            port = str(_free_port())
+            port = str(free_port())
             arguments += ["--processes", str(processes), "--expect-workers-max-wait", "30", "--master-port", port]
             arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
         self._process = subprocess.Popen(
@@ -126,6 +127,10 @@ class Driver:
                 found[each.pid] = float(times.user + times.system)
         return found
 
+    def stop(self) -> None:
+        """Tell it to end now: it lets what is under way end, and leaves its result."""
+        self._process.terminate()
+
     def kill(self) -> None:
         """End it and its workers, if they are there."""
         with contextlib.suppress(ProcessLookupError):
@@ -139,11 +144,3 @@ class Driver:
         self._complaints.seek(0)
         lines = [line for line in self._complaints.read().splitlines() if line.strip()]
         return " | ".join(lines[-3:]) or "it said nothing"
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415  # rarely needed
-
-    with socket.socket() as probing:
-        probing.bind(("127.0.0.1", 0))
-        return int(probing.getsockname()[1])

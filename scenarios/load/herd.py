@@ -1,0 +1,9 @@
+"""`locust -f scenarios/load/herd.py --host resp://127.0.0.1:6380`; what it asks is in herd.toml."""
+
+from harness.load.users import CacheUser
+
+
+class HerdUser(CacheUser):
+    """A user of herd."""
+
+    scenario = "herd"
