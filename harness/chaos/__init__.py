@@ -1,0 +1,1 @@
+"""Breaking things around a cache, on purpose and on record."""
