@@ -51,6 +51,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("harness.measure.workload", "harness.measure.requests", "harness.measure.generate"),
         *("harness.check.checkers", "harness.simulate.tape"),
     ),
+    "harness.chaos": (
+        *(*BASE, *PUBLIC_CACHES, "harness.chaos"),
+        *("harness.load", "harness.serve", "harness.simulate", "harness.check"),
+    ),
+    # The proxy server stands alone: whoever drives it does so over HTTP.
+    "harness.chaos.toxiproxy": ("harness.errors", "harness.chaos.toxiproxy"),
+    "harness.chaos.toxiproxy.toxics": ("harness.chaos.toxiproxy.stage", "harness.chaos.toxiproxy.toxics"),
     "scenarios.load": ("harness.load.users",),
     "harness.stats": (*BASE, "harness.stats"),
     "harness.measure": (*BASE, *PUBLIC_CACHES, "harness.measure", "harness.stats", "scenarios", "harness"),

@@ -17,7 +17,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from harness import __version__
 from harness.chaos.toxiproxy.bodies import parse
 from harness.chaos.toxiproxy.collection import Collection
 from harness.chaos.toxiproxy.metrics import ProxyCollector
@@ -25,7 +24,7 @@ from harness.chaos.toxiproxy.proxy import Proxy
 from harness.chaos.toxiproxy.refusals import RefusedError
 from harness.chaos.toxiproxy.toxics.registry import Toxic
 
-VERSION = f"2.9.0+cachegate.{__version__}"
+VERSION = "2.9.0+cachegate"
 """The version whose API this is, and by whom it is spoken."""
 _PROXY, _TOXICS, _TOXIC = "/proxies/{proxy}", "/proxies/{proxy}/toxics", "/proxies/{proxy}/toxics/{toxic}"
 
