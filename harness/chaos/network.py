@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -122,6 +122,8 @@ class ProxyServer:
         """Which one it is, for reports."""
         self.pid: int | None = None
         """Of a server that this run started."""
+        self.complaints: Callable[[], str] = str
+        """What such a server wrote to its standard error: nothing, unless something is wrong with it."""
         self.consumer = _consumer(url, timeout)
         proxies, servers = _own("toxiproxy.proxy"), _own("toxiproxy.server")
         proxies.APIConsumer = servers.APIConsumer = self.consumer  # type: ignore[attr-defined]  # a module's global
@@ -131,11 +133,17 @@ class ProxyServer:
 
     def version(self) -> str:
         """As it tells it. Raises ServerSilentError."""
-        return str(self.consumer.get("/version").json()["version"])
+        try:
+            return str(self.consumer.get("/version").json()["version"])
+        except (ValueError, LookupError, TypeError):
+            raise ServerSilentError(f"what answers at {self.url} is no Toxiproxy server") from None
 
     def create(self, name: str, upstream: str, listen: str = "127.0.0.1:0") -> Proxy:
         """A proxy to upstream (HOST:PORT), on a free port if none is asked for."""
-        return Proxy(self, self._theirs.create(upstream=upstream, name=_plain(name), listen=listen))
+        try:
+            return Proxy(self, self._theirs.create(upstream=upstream, name=_plain(name), listen=listen))
+        except ProxyExists:  # it looked by itself
+            raise AlreadyExistsError(f"Toxiproxy says of {name}: proxy already exists") from None
 
     def proxies(self) -> dict[str, Proxy]:
         """By name."""

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 from harness.chaos.network import ProxyServer, ServerSilentError
@@ -94,7 +95,7 @@ def embedded(seed: int) -> Iterator[ProxyServer]:
                 raise HarnessError(f"the embedded Toxiproxy did not start: {_complaint(complaints)}")
             where = json.loads(line)
             server = ProxyServer(f"http://{where['address']}:{where['port']}", what="embedded")
-            server.pid = process.pid
+            server.pid, server.complaints = process.pid, lambda: _written(complaints)
             yield server
         finally:
             _end(process)
@@ -125,7 +126,12 @@ def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
+def _written(complaints: IO[str]) -> str:
+    # Through a descriptor of its own: the child writes where this one's offset is.
+    with Path(f"/proc/self/fd/{complaints.fileno()}").open(encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
 def _complaint(complaints: IO[str]) -> str:
-    complaints.seek(0)
-    lines = complaints.read().strip().splitlines()
+    lines = _written(complaints).strip().splitlines()
     return lines[-1] if lines else "it said nothing"
