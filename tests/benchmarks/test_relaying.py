@@ -14,11 +14,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
+import psutil
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -69,12 +70,12 @@ def serve(what: str, upstream: int) -> None:
 
 
 @contextmanager
-def process(what: str, upstream: int = 0) -> Iterator[int]:
-    """Its port."""
+def process(what: str, upstream: int = 0) -> Iterator[tuple[int, int]]:
+    """Its port, its pid."""
     child = subprocess.Popen([sys.executable, __file__, what, str(upstream)], stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout is not None
-        yield int(json.loads(child.stdout.readline()))
+        yield int(json.loads(child.stdout.readline())), child.pid
     finally:
         child.kill()
         child.communicate()
@@ -97,18 +98,24 @@ class Pinger(asyncio.Protocol):
         self.transport.write(PING)
 
 
-def requests_a_second(port: int, seconds: float = SECONDS) -> float:
-    """Of ten connections together."""
+def requests_a_second(port: int, pid: int, seconds: float = SECONDS) -> tuple[float, float]:
+    """Of ten connections together; and what each cost that process, in microseconds of processor time."""
+    served = psutil.Process(pid)
 
-    async def main() -> float:
+    def spent() -> float:
+        times = served.cpu_times()
+        return float(times.user + times.system)
+
+    async def main() -> tuple[float, float]:
         loop = asyncio.get_running_loop()
         pingers = [Pinger() for _ in range(CONNECTIONS)]
         for pinger in pingers:
             await loop.create_connection(lambda pinger=pinger: pinger, "127.0.0.1", port)  # type: ignore[misc]  # mypy cannot infer it
         await asyncio.sleep(seconds / 5)
-        before, began = sum(pinger.answered for pinger in pingers), time.perf_counter()
+        before, began, had_spent = sum(pinger.answered for pinger in pingers), time.perf_counter(), spent()
         await asyncio.sleep(seconds)
-        found = (sum(pinger.answered for pinger in pingers) - before) / (time.perf_counter() - began)
+        count, elapsed = sum(pinger.answered for pinger in pingers) - before, time.perf_counter() - began
+        found = count / elapsed, (spent() - had_spent) / count * 1e6
         for pinger in pingers:
             assert pinger.transport is not None
             pinger.transport.abort()
@@ -130,22 +137,42 @@ def median_us(port: int) -> float:
     return statistics.median(taken[PINGS // 10 :]) / 1e3
 
 
+class Turn(NamedTuple):
+    """One turn of each."""
+
+    ours: tuple[float, float]
+    plain: tuple[float, float]
+    ours_us: float
+    plain_us: float
+    direct_us: float
+
+
 def measured(rounds: int = ROUNDS) -> dict[str, float]:
     """All of it; the first turn warms up."""
-    turns: list[tuple[float, float, float, float, float]] = []
-    with process("pong") as pong, process("relay", pong) as plain, embedded(seed=1) as server:
+    with process("pong") as (pong, _), process("relay", pong) as (plain, relay_pid), embedded(seed=1) as server:
+        assert server.pid is not None
         ours = int(server.create("pings", f"127.0.0.1:{pong}").listen.rpartition(":")[2])
-        for _ in range(rounds + 1):
-            rates = requests_a_second(ours), requests_a_second(plain)
-            turns.append((*rates, median_us(ours), median_us(pong), median_us(plain)))
-    kept = turns[1:]
+        turns = [
+            Turn(
+                requests_a_second(ours, server.pid),
+                requests_a_second(plain, relay_pid),
+                *(median_us(port) for port in (ours, plain, pong)),
+            )
+            for _ in range(rounds + 1)
+        ][1:]
+
+    def middle(value: Callable[[Turn], float], digits: int = 1) -> float:
+        return round(statistics.median(map(value, turns)), digits)
+
     return {
-        "requests a second": round(statistics.median(turn[0] for turn in kept)),
-        "the plain relay's": round(statistics.median(turn[1] for turn in kept)),
-        "ratio": round(statistics.median(turn[0] / turn[1] for turn in kept), 3),
-        "us added at p50": round(statistics.median(turn[2] - turn[3] for turn in kept), 1),
-        "us that the plain relay adds": round(statistics.median(turn[4] - turn[3] for turn in kept), 1),
-        "us direct": round(statistics.median(turn[3] for turn in kept), 1),
+        "requests a second": middle(lambda turn: turn.ours[0]),
+        "the plain relay's": middle(lambda turn: turn.plain[0]),
+        "ratio": middle(lambda turn: turn.ours[0] / turn.plain[0], 3),
+        "us of processor a request": middle(lambda turn: turn.ours[1]),
+        "the plain relay's us": middle(lambda turn: turn.plain[1]),
+        "us added at p50": middle(lambda turn: turn.ours_us - turn.direct_us),
+        "us that the plain relay adds": middle(lambda turn: turn.plain_us - turn.direct_us),
+        "us direct": middle(lambda turn: turn.direct_us),
     }
 
 

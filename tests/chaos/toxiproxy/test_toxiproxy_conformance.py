@@ -283,6 +283,20 @@ def test_bytes_pass_whole(api: Api, upstream: Upstream, stream: str) -> None:
     sending.join()
 
 
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_reader_that_does_not_read_is_felt(api: Api, upstream: Upstream, stream: str) -> None:
+    """The sender is stopped after what the kernel and a few buffers hold: the proxy keeps no more."""
+    sender, _ = pair(api, upstream, stream)
+    sender.settimeout(0.5)
+    taken = 0
+    try:
+        while taken < 100_000_000:
+            taken += sender.send(bytes(1_000_000))
+    except TimeoutError:
+        pass  # it was stopped
+    assert taken < 100_000_000
+
+
 def test_a_half_closed_connection(ours: Api, upstream: Upstream) -> None:
     """The end of one direction is not the end of the other (a real Toxiproxy closes both)."""
     for stream in STREAMS:

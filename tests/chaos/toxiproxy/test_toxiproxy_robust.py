@@ -234,6 +234,7 @@ async def streams(server: ProxyServer, count: int, kinds: list[dict[str, Any]], 
                 assert ended, (seed, start)
                 assert back == sent, (seed, start)
     assert not meddler.done()
+    assert sum(server.acted("streams").values()) > count  # type: ignore[union-attr]  # the embedded one counts
     meddler.cancel()
     await asyncio.wait([meddler])
     upstream.close()

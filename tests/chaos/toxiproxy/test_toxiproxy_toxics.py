@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from conftest import ROOT
 from worlds import Bench
 
-from harness.chaos.toxiproxy.stage import End
-from harness.chaos.toxiproxy.toxics.registry import KINDS
+from harness.chaos.toxiproxy.stage import End, Stage
+from harness.chaos.toxiproxy.toxics.behaviour import Behaviour
+from harness.chaos.toxiproxy.toxics.registry import KINDS, Kind
 
 
 @pytest.fixture
@@ -228,6 +232,20 @@ def test_limit_data_then_latency(bench: Bench) -> None:
     bench.send(b"12345")
     bench.world.advance(1)
     assert (bench.ends.arrived, bench.ends.ended) == ([(0.1, b"123")], [(0.1, End.FULL)])
+
+
+def test_the_smallest_example(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toxic that the README teaches works as it stands there, with a row and nothing else."""
+    text = (ROOT / "harness" / "chaos" / "README.md").read_text(encoding="utf-8")
+    code = text.partition('```python\n"""flip')[2].partition("```")[0]
+    space: dict[str, Any] = {"dataclass": dataclass, "Behaviour": Behaviour, "Stage": Stage, "__name__": __name__}
+    exec(compile(f'"""flip{code}', "README.md", "exec", dont_inherit=True), space)  # noqa: S102  # our own README
+    monkeypatch.setitem(KINDS, "flip", Kind(space["Settings"], space["Flip"]))
+    toxic = bench.add("flip")
+    bench.send(b"\x00\xff\x01")
+    bench.link.finish(End.HALF)
+    assert (bench.ends.data, bench.ends.ended) == (b"\xff\x00\xfe", [(0.0, End.HALF)])
+    assert toxic.acted == [1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
