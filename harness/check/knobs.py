@@ -10,15 +10,21 @@ from typing import Any, NamedTuple
 from cache_impls.protocol import Capability
 from cache_impls.registry import Adapted, SpecError
 from harness.check.checkers.parameters import Tried
+from harness.check.clocks import inside
 from harness.check.explore import Builds
 from harness.check.watchdog import limited
 from harness.clock import WorkloadClock
+from harness.history import NO_TTL
 from harness.simulate.loop import SimulatedLoop
+from harness.simulate.tape import Tape
+from harness.simulate.trouble import Trouble
 
 _KEYS = 60
 _PAUSES = (0.5, 5.0, 20.0, 40.0, 70.0, 250.0, 400.0)
 _BIG = "x" * 400_000
 _STEPS = 200_000
+_TROUBLES = 4
+"""Seeds of trouble for the parts of a composite: some parameters matter only after failures in a row."""
 _UNSET = (1, 50)
 """Values for a parameter whose default is None."""
 
@@ -56,9 +62,24 @@ def turn_knobs(builds: Builds, clock: WorkloadClock) -> Turned:
 
 
 def _both(builds: Builds, clock: WorkloadClock, parameters: dict[str, float], knob: str = "") -> list[Any] | None:
-    """What shows with room enough and with too little: some parameters matter only then."""
+    """What shows with room enough, with too little, and of a composite in trouble: some parameters matter only then."""
     seen = [_observe(partial(builds.changed, parameters, room), clock, knob) for room in (None, _KEYS // 4)]
-    return None if None in seen else seen
+    if None in seen:
+        return None
+    # One that lets the failures of its parts through shows nothing more, and that is no reason to judge nothing.
+    if inside(clock, builds).interpose is None:
+        return seen
+    return seen + [
+        _observe(partial(_troubled, builds, clock, parameters, seed), clock, knob) for seed in range(_TROUBLES)
+    ]
+
+
+def _troubled(builds: Builds, clock: WorkloadClock, parameters: dict[str, float], seed: int) -> Adapted:
+    """A composite with too little room, its parts in the trouble of a seed."""
+    cache = builds.changed(parameters, _KEYS // 4)
+    assert cache.interpose is not None  # looked at before
+    cache.interpose(Trouble(seed, None, Tape(clock, NO_TTL), errors=True).wrap)
+    return cache
 
 
 def _observe(make: Callable[[], Adapted], clock: WorkloadClock, knob: str) -> list[Any] | None:
