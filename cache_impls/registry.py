@@ -29,6 +29,7 @@ BUILTIN: dict[str, tuple[str, str]] = {
     "legacy": ("cache_impls.legacy:AsyncTTLCache", "the old cache: a lock a shard, evicts by scanning"),
     "improved": ("cache_impls.improved:ImprovedAsyncCache", "the new cache: constant-time operations"),
     "migration": ("cache_impls.migration:make_migration", "old and new behind the six migration stages"),
+    "hierarchy": ("cache_impls.hierarchy:HierarchyCache", "L1 in process, L2 behind it: l2=valkey://host:port/db"),
     "null": ("cache_impls.null:NullCache", "forgets everything; measures the harness"),
     "yardstick": ("cache_impls.yardstick:YardstickCache", "frozen; stored baselines are relative to it"),
     "aiocache": ("cache_impls.adapters.aiocache:AiocacheCache", "aiocache's SimpleMemoryCache: a timer an entry"),
