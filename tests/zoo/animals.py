@@ -113,6 +113,14 @@ FAULTS: tuple[Animal, ...] = (
     _fault("migrations", "UnlockedWrites", "C8 C1 C9", "row 5", "sides"),
     _fault("migrations", "SideErrorSwallowed", "C8 C1 C4 C9", "row 3, Resync", "sides+cancel"),
     _fault("migrations", "PercentageNotWired", "C12 C9", "row 22", "sides"),
+    _fault("hierarchies", "FailedDeleteKeepsName", "C4", "row 4"),
+    _fault("hierarchies", "LateSetKeepsName", "C1", "row 3"),
+    _fault("hierarchies", "CutOffSetKeepsName", "C1", "row 14", "cancel"),
+    _fault("hierarchies", "OpenBreakerIsSuccess", "C4", "row 4"),
+    _fault("hierarchies", "FillAfterClear", "C4", "row 2"),
+    _fault("hierarchies", "FillRestartsTtl", "C2", "row 1"),
+    _fault("hierarchies", "ReaderCancelPoisons", "C0", "row 14, async-lru#697", "cancel"),
+    _fault("hierarchies", "JoinsAcrossClear", "C4", "row 2"),
 )
 
 DECOYS: tuple[Animal, ...] = (
@@ -147,5 +155,7 @@ DECOYS: tuple[Animal, ...] = (
     _decoy("unusual", "ForgottenFlightsCache", "a write forgets a load", "load"),
     _decoy("unusual", "DoorkeeperCache", "declares that it forgets"),
     _decoy("unusual", "SmallByDefaultCache", "room for three", "capacity"),
+    _decoy("late", "LateCache", "what was sent lands though its caller has gone", "cancel"),
+    _decoy("faults/hierarchies", "Hierarchy", "the correct hierarchy over a far tier that is late"),
     _decoy("faults/migrations", "Migration", "the correct manager over two caches that suspend", "sides"),
 )

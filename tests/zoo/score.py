@@ -28,7 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RESULTS = ROOT / "results" / "zoo"
 OURS = tuple(
     Animal(name=spec, spec=spec, caught_by=(), source="ours")
-    for spec in ("legacy", "improved", "improved?num_shards=1", "migration?stage=live")
+    for spec in (
+        *("legacy", "improved", "improved?num_shards=1", "migration?stage=live"),
+        *("hierarchy", "hierarchy?max_entries=2"),
+    )
 )
 LAWS = {rule.id for rule in RULES if rule.kind == "law"}
 

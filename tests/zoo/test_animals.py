@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import demo_composed
+import demo_hierarchies
 import demo_races
 import demo_sequential
 import demo_time
@@ -19,7 +20,13 @@ from cache_impls.protocol import CacheClosedError
 from cache_impls.registry import parse
 from harness.measure.loop import WorkloadLoop
 
-SCENARIOS = (demo_composed, demo_races, demo_sequential, demo_time)  # importing them registers their scenarios
+SCENARIOS = (
+    demo_composed,
+    demo_hierarchies,
+    demo_races,
+    demo_sequential,
+    demo_time,
+)  # importing them registers their scenarios
 CHECKS = {*(f"C{number}" for number in range(13)), "conformance"}
 NEEDS = {"", "cancel", "stall", "wall clock", "capacity", "sides", "load"}
 TWO_LOOPS = "FirstLoopOnly"  # needs two loops, so it has a test of its own
@@ -53,7 +60,7 @@ def test_the_lists_are_whole() -> None:
     assert len(FAULTS) >= 34
     assert len(DECOYS) >= 12
     assert len(set(names(ALL))) == len(ALL)
-    assert len(SCENARIOS) == 4
+    assert len(SCENARIOS) == 5
     assert {check for animal in FAULTS for check in animal.caught_by} <= CHECKS
     assert all(set(animal.needs.split("+")) <= NEEDS for animal in ALL)
     assert all(animal.caught_by and animal.source for animal in FAULTS)
@@ -125,7 +132,8 @@ def _says(animal: Animal, *, found: bool) -> bool | None:
     return None if animal.name == "QuietDeleteCache" else found
 
 
-STRICT = tuple(animal for animal in DECOYS if animal.name not in ("MinimalCache", "AdmissionCache", "DoorkeeperCache"))
+LACKING = ("MinimalCache", "AdmissionCache", "DoorkeeperCache", "Hierarchy")
+STRICT = tuple(animal for animal in DECOYS if animal.name not in LACKING)
 
 
 @pytest.mark.parametrize("animal", STRICT, ids=names(STRICT))
