@@ -60,6 +60,11 @@ class Breaker:
             self._open_until = now + self._seconds
             self._era += 1
 
+    def reset(self) -> None:
+        """Begin anew, as on another clock one must: who passed before has nothing to say."""
+        self._failures, self._open_until, self._probing = 0, None, False
+        self._era += 1
+
     def state(self, now: float) -> State:
         """What it does with who comes now."""
         if self._open_until is None:

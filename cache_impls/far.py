@@ -48,7 +48,8 @@ class Far:
         self._free = asyncio.Semaphore(places)
 
     def follow(self) -> None:
-        """Begin anew on another event loop: what was under way ended with the one before."""
+        """Begin anew on another event loop: what was under way ended with the one before, and so did its clock."""
+        self.breaker.reset()
         self._free = asyncio.Semaphore(self._places)
 
     async def ask(self, operation: str, *arguments: Any) -> Reply:

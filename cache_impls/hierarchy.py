@@ -29,20 +29,19 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cache_impls.breaker import Breaker
-from cache_impls.dialects import Adapted, adapt
-from cache_impls.far import Far
+from cache_impls.dialects import Adapted
+from cache_impls.far import Far, Reply
 from cache_impls.keylocks import KeyLocks
 from cache_impls.names import Names, Outcome
-from cache_impls.protocol import CacheClosedError, Capability, check_bound, check_key, check_ttl, check_value
-from cache_impls.registry import ADAPTERS, BUILTIN, URL_SCHEMES, make
+from cache_impls.protocol import CacheClosedError, check_bound, check_key, check_ttl, check_value
+from cache_impls.tiers import far_tier, is_private, near_tier
 
-_SCHEMES = (*URL_SCHEMES, "resp")
 _RENAMED_KEYS = 100_000
 """Keys with a generation of their own, before an epoch makes them all anew: some 15 MB."""
 
 
 class _Entry(NamedTuple):
-    """What L2 holds under a name; deadline in seconds of this process's loop."""
+    """What L2 holds under a name, there as a plain tuple; deadline in seconds of this process's loop."""
 
     deadline: float
     value: Any
@@ -91,11 +90,11 @@ class HierarchyCache:
         check_bound("l2_connections", l2_connections)
         check_bound("breaker_failures", breaker_failures)
         check_bound("breaker_seconds", breaker_seconds, whole=False)
-        self._l1 = _near(l1, max_entries)
+        self._l1 = near_tier(l1, max_entries)
         self._default_ttl = default_ttl
         self._counts: Counter[str] = Counter()
         self._far = Far(
-            _far(l2, l2_timeout, l2_connections),
+            far_tier(l2, l2_timeout, l2_connections),
             timeout=l2_timeout,
             places=l2_connections,
             breaker=Breaker(breaker_failures, breaker_seconds),
@@ -104,7 +103,7 @@ class HierarchyCache:
         self.promises = self._l1.promises._replace(
             weak=self._l1.promises.weak or self._far.tier.promises.weak
         )  # what else L2 declares, to be early or late, the deadline makes good
-        self._names = Names(_RENAMED_KEYS, shared=not _is_ours(l2))
+        self._names = Names(_RENAMED_KEYS, shared=not is_private(l2))
         self._locks = KeyLocks()
         self._flights: dict[str, _Flight] = {}
         self._filling = asyncio.Lock()
@@ -138,7 +137,7 @@ class HierarchyCache:
                 # From before the write: L2 may end early, never late.
                 deadline = self._now() + lifetime
                 await self._l1.set(key, value, lifetime)
-                outcome = (await self._far.ask("set", name, _Entry(deadline, value), lifetime)).outcome
+                outcome = (await self._far.ask("set", name, (deadline, value), lifetime)).outcome
             finally:
                 self._names.settle(key, name, outcome)
         self._counts["sets"] += 1
@@ -152,9 +151,11 @@ class HierarchyCache:
             name, outcome = self._names.of(key), Outcome.UNKNOWN
             try:
                 was_live = bool(await self._l1.delete(key))
-                outcome, entry = (Outcome.UNKNOWN, None) if was_live else await self._far.ask("get", name)
-                if was_live or entry is not None or outcome is not Outcome.DONE:
-                    was_live = was_live or self._live(entry) is not None
+                far = Reply(Outcome.UNKNOWN) if was_live else await self._far.ask("get", name)
+                if far.answer is not None:
+                    was_live = self._live(_Entry(*far.answer)) is not None
+                outcome = far.outcome
+                if outcome is not Outcome.DONE or far.answer is not None:  # else nothing is there
                     outcome = (await self._far.ask("delete", name)).outcome
             finally:
                 self._names.settle(key, name, outcome)
@@ -243,14 +244,17 @@ class HierarchyCache:
         return value
 
     def _live(self, entry: _Entry | None) -> Any | None:
-        """The value of an entry whose time is not over. A tier may have made a plain tuple of it, or a list."""
-        return None if entry is None or entry[0] <= self._now() else entry[1]
+        """The value of an entry whose time is not over."""
+        return None if entry is None or entry.deadline <= self._now() else entry.value
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
     def _breaker_state(self) -> str:
-        now = -math.inf if self._loop is None else self._loop.time()
+        try:
+            now = self._now()
+        except RuntimeError:  # no loop runs, so there is no time at which it might be over
+            now = -math.inf
         return self._far.breaker.state(now).value
 
     def _follow(self) -> None:
@@ -275,37 +279,3 @@ _COUNTED = (
 )
 _SUMMED = ("evictions", "expirations")
 """Of the tiers: an entry that left both counts twice."""
-
-
-def _near(spec: str, max_entries: int) -> Adapted:
-    """L1. Raises ValueError for a cache that cannot be one."""
-    tier = make(spec, capacity=max_entries)
-    _demand("l1", tier, Capability.TTL | Capability.DELETE | Capability.CLEAR)
-    if tier.capacity not in (None, max_entries):
-        raise ValueError(f"l1's bound is max_entries of the hierarchy ({max_entries}), not its own ({tier.capacity})")
-    return tier
-
-
-def _far(spec: str, timeout: float, connections: int) -> Adapted:
-    """L2: a server by its URL, else a cache in process. Raises ValueError for one that cannot be one."""
-    if spec.partition("://")[0] not in _SCHEMES or "://" not in spec:
-        tier = make(spec)
-        _demand("l2", tier, Capability.TTL | Capability.DELETE)
-        return tier
-    try:
-        from cache_impls.remote import RemoteTier  # noqa: PLC0415  # only a server needs the library
-    except ModuleNotFoundError as error:
-        raise ValueError(f"a server as l2 needs the package {error.name}: pip install 'cachegate[valkey]'") from error
-    return adapt(RemoteTier(spec, timeout=timeout, connections=connections))
-
-
-def _is_ours(spec: str) -> bool:
-    """Whether a tier is in this process alone, for certain: then names need no chance, and a check can be replayed."""
-    target, _ = BUILTIN.get(spec.partition("?")[0], (ADAPTERS, ""))
-    return not target.startswith(ADAPTERS)
-
-
-def _demand(name: str, tier: Adapted, needed: Capability) -> None:
-    missing = needed & ~tier.capabilities
-    if missing:
-        raise ValueError(f"{name} lacks {', '.join(str(flag.name).lower() for flag in missing)}")

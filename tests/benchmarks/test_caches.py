@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from cache_impls.dialects import Adapted
 from cache_impls.registry import make
 
-CACHES = ["null", "yardstick", "legacy", "improved", "migration?stage=off", "migration?stage=live"]
+CACHES = ["null", "yardstick", "legacy", "improved", "migration?stage=off", "migration?stage=live", "hierarchy"]
 ENTRIES = 10_000
 OPERATIONS = 1_000
 

@@ -93,6 +93,17 @@ def test_closed_again_it_counts_from_nothing() -> None:
     assert breaker.state(2.0) is State.OPEN
 
 
+def test_on_another_clock_it_begins_anew() -> None:
+    """Closed, and who passed by the first has nothing to say."""
+    breaker = Breaker(1, 2.0)
+    early = breaker.enter(1000.0)
+    assert early is not None
+    _one(breaker, 1000.0, BADLY)
+    breaker.reset()
+    breaker.leave(early, 0.0, well=BADLY)
+    assert breaker.state(0.0) is State.CLOSED
+
+
 def _one(breaker: Breaker, now: float, well: bool | None) -> None:
     """A request that begins and ends at once."""
     era = breaker.enter(now)

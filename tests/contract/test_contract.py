@@ -14,7 +14,7 @@ from cache_impls.dialects import Adapted
 from cache_impls.registry import make
 
 STAGES = ("off", "dualwrite", "shadow", "live", "rampdown", "complete")
-STRICT = ["legacy", "improved", "improved?num_shards=1", *(f"migration?stage={stage}" for stage in STAGES)]
+STRICT = ["legacy", "improved", "improved?num_shards=1", "hierarchy", *(f"migration?stage={stage}" for stage in STAGES)]
 
 Body = Callable[[Adapted], Awaitable[Any]]
 
@@ -95,7 +95,7 @@ def test_two_loops_one_after_the_other(spec: str) -> None:
         asyncio.run(work())
 
 
-@pytest.mark.parametrize("name", ["legacy", "improved", "migration?stage=live"])
+@pytest.mark.parametrize("name", ["legacy", "improved", "migration?stage=live", "hierarchy"])
 def test_shutdown_on_a_later_loop(name: str) -> None:
     """The sweep of an ended loop needs no ending: shutdown neither raises nor keeps entries."""
     cache = make(name)

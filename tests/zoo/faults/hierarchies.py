@@ -16,10 +16,10 @@ LATE = f"{Path(__file__).resolve().parent.parent}/late.py:LateCache"
 
 
 class Hierarchy(HierarchyCache):
-    """The correct one, with room for one entry in its first tier, so that the second is asked."""
+    """The correct one, with room for one entry near, so that far is asked, and a breaker that opens soon."""
 
     def __init__(self, max_entries: int = 1) -> None:
-        super().__init__(l2=LATE, max_entries=max_entries)
+        super().__init__(l2=LATE, max_entries=max_entries, breaker_failures=2)
 
 
 class FailedDeleteKeepsName(Hierarchy):
@@ -33,8 +33,8 @@ class FailedDeleteKeepsName(Hierarchy):
         async with self._locks.hold(key):
             name = self._names.of(key)
             was_live = bool(await self._l1.delete(key))
-            entry = (await self._far.ask("get", name)).answer
-            was_live = was_live or self._live(entry) is not None
+            found = (await self._far.ask("get", name)).answer
+            was_live = was_live or (found is not None and self._live(_Entry(*found)) is not None)
             await self._far.ask("delete", name)
         self._counts["deletes"] += was_live
         return was_live
