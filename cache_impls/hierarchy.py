@@ -120,7 +120,7 @@ class HierarchyCache:
         if value is None:
             self._follow()
             value = await self._get_beyond(key)
-        self._counts["misses" if value is None else "hits"] += 1
+            self._counts["misses"] += value is None
         return value
 
     async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
@@ -175,6 +175,7 @@ class HierarchyCache:
         tiers = {name: dict(tier.get_stats()) for name, tier in (("l1", self._l1), ("l2", self._far.tier))}
         totals = {name: sum(int(stats.get(name) or 0) for stats in tiers.values()) for name in _SUMMED}
         counts = {name: self._counts[name] for name in _COUNTED}
+        counts["hits"] = counts["l1_hits"] + counts["l2_hits"]
         names = {"renamed": self._names.renamed, "epochs": self._names.epoch}
         return counts | totals | names | {"breaker_state": self._breaker_state()} | tiers
 
@@ -274,7 +275,7 @@ class HierarchyCache:
 
 
 _COUNTED = (
-    *("hits", "misses", "sets", "deletes"),
+    *("misses", "sets", "deletes"),
     *("l1_hits", "l2_hits", "l2_shared", "l2_errors", "l2_timeouts", "l2_skipped"),
 )
 _SUMMED = ("evictions", "expirations")

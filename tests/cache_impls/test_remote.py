@@ -208,6 +208,48 @@ def test_a_hierarchy_serves_from_l1_while_no_server_is_there() -> None:
     asyncio.run(main())
 
 
+class Behind:
+    """Stores, in order, but while it is held nothing lands and nobody is answered."""
+
+    def __init__(self) -> None:
+        self.entries: dict[bytes, bytes] = {}
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def __call__(self, command: list[bytes]) -> bytes:
+        await self.held.wait()
+        name, key, *more = command
+        if name == b"GET":
+            found = self.entries.get(key)
+            return b"$-1\r\n" if found is None else b"$%d\r\n%b\r\n" % (len(found), found)
+        if name == b"SET":
+            self.entries[key] = more[0]
+            return b"+OK\r\n"
+        return b":%d\r\n" % (self.entries.pop(key, None) is not None)
+
+
+@pytest.mark.parametrize("operation", ["set", "delete"])
+def test_what_lands_after_a_partition_is_not_read(operation: str) -> None:
+    """Nor is what was there before: the write had timed out, and its key has another name (C1, C4)."""
+
+    async def main() -> None:
+        behind = Behind()
+        async with FakeServer(behind) as server:
+            cache = make(f"hierarchy?l2={server.url}&max_entries=1&l2_timeout={SOON}&breaker_failures=100")
+            await cache.set("k", "old", 60.0)
+            await cache.set("pushes out", "k", 60.0)
+            behind.held.clear()
+            await (cache.set("k", "new", 60.0) if operation == "set" else cache.delete("k"))
+            behind.held.set()
+            await cache.set("pushes out", "again", 60.0)
+            assert await cache.get("k") is None
+            landed = [found for name, found in behind.entries.items() if name.endswith(b":0:k")]
+            assert [b"new" in found for found in landed] == ([True] if operation == "set" else [])
+            await cache.shutdown()
+
+    asyncio.run(main())
+
+
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[str]:
     """A Valkey of our own on a free port of the loopback."""
