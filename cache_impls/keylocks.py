@@ -18,6 +18,16 @@ class KeyLocks:
         """How many keys somebody holds or waits for."""
         return len(self._locks)
 
+    def __contains__(self, key: object) -> bool:
+        """Whether somebody holds or waits for the lock of key."""
+        return key in self._locks
+
+    async def drain(self) -> None:
+        """Wait for all who hold or wait for a lock now; who comes meanwhile may be waited for too."""
+        for lock in list(self._locks.values()):
+            async with lock:
+                pass
+
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[None]:
         """Hold the lock of key, first come first served."""

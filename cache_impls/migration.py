@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from cache_impls.dialects import Adapted, adapt
+from cache_impls.keylocks import KeyLocks
 from cache_impls.protocol import CacheClosedError, check_key, check_ttl, check_value
 from cache_impls.registry import make
 from cache_impls.stages import ORDER, STAGES, Side, Stage, bucket, flag, to_percentage, to_stage
@@ -30,14 +31,6 @@ class _Record(NamedTuple):
     """The last accepted write to a key; its identity tells whether another came since."""
 
     deadline: float
-
-
-class _KeyLock:
-    __slots__ = ("lock", "users")
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.users = 0
 
 
 class CacheMigrationManager:
@@ -69,7 +62,7 @@ class CacheMigrationManager:
         self._sides: dict[Side, Adapted] = {Side.OLD: adapt(legacy), Side.NEW: adapt(new)}
         self._unreadable: dict[Side, set[str]] = {Side.OLD: set(), Side.NEW: set()}
         self._records: dict[str, _Record] = {}
-        self._locks: dict[str, _KeyLock] = {}
+        self._locks = KeyLocks()
         self._epoch = 0
         self._clearing = asyncio.Lock()
         self._cleared: asyncio.Future[None] | None = None
@@ -353,9 +346,7 @@ class CacheMigrationManager:
         async with self._clearing:
             ended = self._cleared = asyncio.get_running_loop().create_future()
             try:
-                for holder in list(self._locks.values()):
-                    async with holder.lock:
-                        pass
+                await self._locks.drain()
                 yield
             finally:
                 self._cleared = None
@@ -365,17 +356,8 @@ class CacheMigrationManager:
     async def _locked(self, key: str) -> AsyncIterator[None]:
         while self._cleared is not None:
             await asyncio.wait([self._cleared])
-        holder = self._locks.get(key)
-        if holder is None:
-            holder = self._locks[key] = _KeyLock()
-        holder.users += 1
-        try:
-            async with holder.lock:
-                yield
-        finally:
-            holder.users -= 1
-            if not holder.users:
-                del self._locks[key]
+        async with self._locks.hold(key):
+            yield
 
     def _count(self, name: str) -> None:
         if self._count_metrics:
