@@ -6,7 +6,8 @@ forget at any time, so the whole forgets; it never lies, because of these rules:
    gives its key another name there (`names`). Whatever lands late lands where nobody reads. A clear gives every key
    another name, and asks L2 nothing.
 2. What L2 holds is (deadline, value). The deadline is of this process's own clock: a read past it misses, whatever L2
-   makes of its own ttl, and a copy in L1 gets what remains.
+   makes of its own ttl, and a copy in L1 gets what remains. (So L1 has to do at once what it is asked: one that let
+   time pass first would let the copy live for as much longer.)
 3. Writes, deletes and fills of a key take its lock, and write L1 first. Who finds nothing in L1 waits for the lock
    before L2 is asked, so nobody sees the new value and then the old one. A hit in L1 takes no lock and waits for
    nobody.
@@ -37,7 +38,7 @@ from cache_impls.protocol import CacheClosedError, check_bound, check_key, check
 from cache_impls.tiers import far_tier, is_private, near_tier
 
 _RENAMED_KEYS = 100_000
-"""Keys with a generation of their own, before an epoch makes them all anew: some 15 MB."""
+"""Keys with a generation of their own, before an epoch makes them all anew: 14 MiB, keys of 15 characters included."""
 
 
 class _Entry(NamedTuple):
@@ -100,9 +101,9 @@ class HierarchyCache:
             breaker=Breaker(breaker_failures, breaker_seconds),
             counts=self._counts,
         )
-        self.promises = self._l1.promises._replace(
-            weak=self._l1.promises.weak or self._far.tier.promises.weak
-        )  # what else L2 declares, to be early or late, the deadline makes good
+        # What else L2 may declare, to be early or late, the deadline makes good.
+        weak = self._l1.promises.weak or self._far.tier.promises.weak
+        self.promises = self._l1.promises._replace(weak=weak)
         self._names = Names(_RENAMED_KEYS, shared=not is_private(l2))
         self._locks = KeyLocks()
         self._flights: dict[str, _Flight] = {}
