@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
-from harness.commands import check, gate, load, serve
+from harness.commands import chaos, check, gate, load, serve
 from harness.commands.common import console, reader_may_leave
 from harness.errors import CachegateError
 
@@ -55,6 +55,7 @@ for _command in (
     *(gate.gate, gate.baseline, gate.compare),
     *(check.check, check.replay, check.explain),
     *(load.stress, load.load, serve.serve),
+    chaos.chaos,
 ):
     app.command()(_command)
 

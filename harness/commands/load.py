@@ -20,6 +20,7 @@ from harness.commands.common import (
     check_outputs,
     console,
     drawn,
+    interrupted_by_terminate,
     is_stdout,
     reader_may_leave,
 )
@@ -152,15 +153,9 @@ def _save(request: Load, cache: str, path: Path) -> NoReturn:
     raise typer.Exit
 
 
-def _interrupted(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _imported() -> ModuleType:
     """The session, or what to install."""
-    import signal
-
-    signal.signal(signal.SIGTERM, _interrupted)  # as ^C: what was started is ended
+    interrupted_by_terminate()
     try:
         from harness import session_load
     except ImportError as error:

@@ -81,6 +81,18 @@ LOAD_GATED = (Gated(metric=CPU_PER_REQUEST, margin=0.05), Gated(metric=THROUGHPU
 LOAD_REPORTED = (RESPONSE_P50, RESPONSE_P99)
 """Shown, never judged: between two pairs they differ by a third and more (measured)."""
 
+CHAOS_TIMELY_SECONDS = 0.1
+"""Of an answer from when it was due, in an experiment: what a user of a service with a cache would call at once."""
+CHAOS_WINDOW_SECONDS = 0.1
+CHAOS_GOOD_SHARE = 0.95
+"""Of a window's operations, answered in time: users are served."""
+CHAOS_STEADY_SHARE = 0.99
+"""Of the operations before the first fault, answered; in time `CHAOS_GOOD_SHARE` of them."""
+CHAOS_AVAILABILITY_MARGIN = 0.05
+"""By which a candidate may be less available than the baseline under the same faults."""
+CHAOS_RECOVERY_SECONDS = 1.0
+"""By which it may take longer to recover."""
+
 COVERS = {
     "operation_time": "a cost in at least a quarter of the batches",
     "cpu_time": "all CPU of the process: sweeps, collections, fills",

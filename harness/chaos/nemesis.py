@@ -1,0 +1,129 @@
+"""The nemesis: breaks things one after the other or at once, proves that they broke, and makes them whole again.
+
+Undo comes before do: the lease of a fault is taken before it begins. A fault that could not be seen to act counts as
+one that did not fire, and the experiment as one that says nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import NamedTuple, Protocol
+
+from harness.chaos.course import Span
+from harness.chaos.lease import Lease, Leases
+from harness.chaos.network import NetworkFaultError
+from harness.chaos.undo import Undo
+
+GRACE_SECONDS = 10.0
+"""Beyond its time, after which the keeper ends a fault."""
+_HEAL_SECONDS = 5.0
+"""In which its end must show."""
+_LOOK_SECONDS = 0.02
+_FIRE_SECONDS = 1.0
+"""In which its beginning must show."""
+
+
+class Evidence(NamedTuple):
+    """Whether something showed, and what was seen."""
+
+    shown: bool
+    told: str
+
+
+class Fault(Protocol):
+    """Something that is broken for a while."""
+
+    name: str
+    target: str
+
+    def undos(self) -> list[Undo]:
+        """What makes it whole again, whoever does it. Asked before `begin`."""
+
+    def begin(self) -> None:
+        """Break it."""
+
+    def fired(self) -> Evidence:
+        """Whether it shows, while it lasts."""
+
+    def end(self) -> None:
+        """Make it whole, as far as `undos` does not."""
+
+    def ended(self) -> Evidence:
+        """Whether all is as before."""
+
+
+class Told(NamedTuple):
+    """What became of a fault."""
+
+    name: str
+    target: str
+    fired: bool
+    ended: bool
+    evidence: str
+    span: Span
+
+
+class Nemesis:
+    """The faults of one run."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+        self._lock = threading.Lock()
+        self._held: list[Lease] = []
+        self.told: list[Told] = []
+        self.over = threading.Event()
+        """Set when nothing more is to be broken: whoever waits in a fault ends it."""
+
+    def inflict(self, fault: Fault, seconds: float) -> Told:
+        """Break it for so long. It is whole again when this returns, or raises."""
+        leases = [self._leases.take(undo, seconds + GRACE_SECONDS) for undo in fault.undos()]
+        self._held += leases
+        began_ns = time.monotonic_ns()
+        fired = ended = Evidence(False, "")
+        try:
+            try:
+                fault.begin()
+                fired = self._until(fault.fired, _FIRE_SECONDS)
+            except (OSError, NetworkFaultError) as error:
+                fired = Evidence(False, f"it could not be done: {error}")
+            self.over.wait(max(0.0, seconds - (time.monotonic_ns() - began_ns) / 1e9))
+        finally:
+            problems = []
+            try:
+                fault.end()
+            except (OSError, NetworkFaultError) as error:
+                problems.append(str(error))
+            problems += [problem for lease in reversed(leases) if (problem := lease.end())]
+            ended_ns = time.monotonic_ns()
+            ended = Evidence(False, "; ".join(problems)) if problems else self._until(fault.ended, _HEAL_SECONDS)
+            told = Told(
+                fault.name, fault.target, fired.shown, ended.shown, f"{fired.told}; {ended.told}",
+                Span(began_ns, ended_ns),
+            )  # fmt: skip
+            with self._lock:
+                self.told.append(told)
+        return told
+
+    def stop(self) -> list[str]:
+        """End what lasts; what went wrong."""
+        self.over.set()
+        problems = [lease.end() for lease in reversed(self._held)]
+        return [problem for problem in problems if problem]
+
+    @staticmethod
+    def _until(look: _Look, seconds: float) -> Evidence:
+        """What look says as soon as it shows, or at the end."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                seen = look()
+            except (OSError, NetworkFaultError) as error:
+                seen = Evidence(False, str(error))
+            if seen.shown or time.monotonic() >= end:
+                return seen
+            time.sleep(_LOOK_SECONDS)
+
+
+class _Look(Protocol):
+    def __call__(self) -> Evidence: ...

