@@ -345,6 +345,17 @@ def test_disabled(api: Api, upstream: Upstream) -> None:
         assert read(server, 5) == b"again"
 
 
+def test_a_disabled_proxy_keeps_its_port(ours: Api) -> None:
+    """Nobody who asks for any port is given it meanwhile (a real one gives it up)."""
+    host, _, port = ours.proxy("p", "127.0.0.1:9")["listen"].rpartition(":")
+    ours.call("POST", "/proxies/p", {"enabled": False})
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((host, int(port)))
+    ours.call("DELETE", "/proxies/p")
+    with socket.socket() as other:
+        other.bind((host, int(port)))
+
+
 def test_another_upstream(api: Api, upstream: Upstream) -> None:
     """Connections to the old one end, new ones go to the new one, and the proxy stays where it was."""
     listen = api.proxy("p", "127.0.0.1:9")["listen"]
