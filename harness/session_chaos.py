@@ -121,7 +121,8 @@ def _one(
         raise KeyboardInterrupt
     if run.outcome is None:
         raise HarnessError(f"{planned.name} on {text} ended without a result (status {journal['status']})")
-    _check_activities(journal, planned)
+    if run.outcome.problem is None:  # else there was nothing left to break, which is told
+        _check_activities(journal, planned)
     result = judging.judge(planned, text, run.outcome, role=role, seconds=time.monotonic() - began)
     if request.journals is not None:
         path = request.journals / f"{planned.name}-{role}-{_filename(text)}.json"

@@ -11,6 +11,7 @@ from documents import baseline_document, gate_document
 from pydantic import BaseModel
 
 import harness
+from harness.chaos.document import ChaosDocument
 from harness.documents import BaselineDocument, CheckDocument, CompareDocument, GateDocument, ReplayDocument
 from harness.load.document import LoadDocument, StressDocument
 
@@ -18,7 +19,7 @@ SCHEMAS = Path(harness.__file__).parent / "schemas"
 KINDS: list[type[BaseModel]] = [
     *(GateDocument, CompareDocument, BaselineDocument),
     *(CheckDocument, ReplayDocument),
-    *(StressDocument, LoadDocument),
+    *(StressDocument, LoadDocument, ChaosDocument),
 ]
 
 

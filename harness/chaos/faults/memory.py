@@ -47,7 +47,10 @@ class Limit:
         resource.prlimit(self._pid, resource.RLIMIT_DATA, (self._limit, self._before[1]))
 
     def fired(self) -> Evidence:
-        """The system says so, and the process is refused a large piece."""
+        """The system says so, and the process is refused a large piece; or it has died of it."""
+        died = self._server.died()
+        if died is not None:
+            return Evidence(True, f"during: {died}")
         soft = resource.prlimit(self._pid, resource.RLIMIT_DATA)[0]
         size = b"%d" % (_TRIED_BYTES + max(0, self._headroom))
         refused = call(self._server.url, b"DEBUG", b"BALLAST", size).startswith(b"-OOM")
@@ -63,6 +66,8 @@ class Limit:
 
     def ended(self) -> Evidence:
         """The limit is what it was, and it answers."""
+        if self._server.died() is not None:
+            return Evidence(True, "after: there is no process left to limit")
         now = resource.prlimit(self._pid, resource.RLIMIT_DATA)
         ping = answers(self._server.url)
         told = f"after: the limit is as it was, {_data_bytes(self._pid) / 1e6:.1f} MB mapped"

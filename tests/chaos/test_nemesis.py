@@ -1,0 +1,103 @@
+"""The nemesis: undo before do, seen to act and to end, and nothing left broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness.chaos.lease import Leases
+from harness.chaos.nemesis import Evidence, Nemesis
+from harness.chaos.undo import Undo
+
+
+class FakeFault:
+    """Says what is asked of it, in order."""
+
+    name = "fake"
+    target = "nothing"
+
+    def __init__(self, *, fires: bool = True, ends: bool = True, fails: str = "") -> None:
+        self.fires, self.ends, self.fails = fires, ends, fails
+        self.asked: list[str] = []
+
+    def undos(self) -> list[Undo]:
+        """One that needs nothing: its process is gone."""
+        self.asked.append("undos")
+        return [Undo("kill", {"pid": 2**22 + 1, "created": 0.0})]
+
+    def begin(self) -> None:
+        """Break."""
+        self.asked.append("begin")
+        if self.fails == "begin":
+            raise OSError("it cannot be done here")
+
+    def fired(self) -> Evidence:
+        """As told."""
+        self.asked.append("fired")
+        return Evidence(self.fires, "broken" if self.fires else "as before")
+
+    def end(self) -> None:
+        """Mend."""
+        self.asked.append("end")
+        if self.fails == "end":
+            raise OSError("it cannot be undone")
+
+    def ended(self) -> Evidence:
+        """As told."""
+        self.asked.append("ended")
+        return Evidence(self.ends, "whole" if self.ends else "still broken")
+
+
+@pytest.fixture
+def nemesis(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nemesis]:
+    """One that does not wait long for what does not come."""
+    monkeypatch.setattr("harness.chaos.nemesis._FIRE_SECONDS", 0.0)
+    monkeypatch.setattr("harness.chaos.nemesis._HEAL_SECONDS", 0.0)
+    with Leases() as leases:
+        yield Nemesis(leases)
+
+
+def test_undo_comes_before_do(nemesis: Nemesis) -> None:
+    """And its end is looked at."""
+    fault = FakeFault()
+    told = nemesis.inflict(fault, 0.0)
+    assert fault.asked == ["undos", "begin", "fired", "end", "ended"]
+    assert (told.fired, told.ended, told.evidence) == (True, True, "broken; whole")
+    assert nemesis.told == [told]
+    assert told.span.began_ns <= told.span.ended_ns
+
+
+@pytest.mark.parametrize(
+    ("fault", "fired", "ended"),
+    [
+        (FakeFault(fires=False), False, True),
+        (FakeFault(ends=False), True, False),
+        (FakeFault(fails="begin"), False, True),
+        (FakeFault(fails="end"), True, False),
+    ],
+)
+def test_what_did_not_happen_is_told(nemesis: Nemesis, fault: FakeFault, fired: bool, ended: bool) -> None:
+    """Inert, not over, impossible, not to be undone: none counts as done, and each is undone as far as it goes."""
+    told = nemesis.inflict(fault, 0.0)
+    assert (told.fired, told.ended) == (fired, ended)
+    assert "end" in fault.asked
+
+
+def test_who_waits_in_a_fault_is_let_go(nemesis: Nemesis) -> None:
+    """When the run is over nothing is held broken for its time."""
+    nemesis.stop()
+    assert nemesis.inflict(FakeFault(), 3_600.0).ended
+
+
+def test_an_interrupt_ends_the_fault(nemesis: Nemesis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """^C while it lasts: undone on the way out."""
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nemesis.over, "wait", interrupt)
+    fault = FakeFault()
+    with pytest.raises(KeyboardInterrupt):
+        nemesis.inflict(fault, 60.0)
+    assert fault.asked[-2:] == ["end", "ended"]
