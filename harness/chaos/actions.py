@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from harness.chaos.faults.container import Container
 from harness.chaos.faults.emptying import Flush, MassExpiry
 from harness.chaos.faults.inside import Stall, WallStep
 from harness.chaos.faults.memory import Ballast, Limit
 from harness.chaos.faults.network import Cut, Toxic
 from harness.chaos.faults.process import Pause, Restart
+from harness.chaos.plan import NEEDS
 from harness.chaos.run import current
-from harness.chaos.topology import Link
+from harness.chaos.topology import Link, memory_bound_bytes
 from harness.errors import UsageError
+from harness.measure.generate import draw
+from harness.measure.workload import parse
 
 _MEGABYTE = 1_000_000
 LinkName = Literal["clients", "second-tier"]
@@ -67,6 +71,17 @@ def limit_memory(headroom_mb: float = 0.0, seconds: float = 2.0) -> str:
 def ballast(mb: float, fragmented: bool = False, seconds: float = 2.0) -> str:  # by name, in a file
     """Let the host hold so much more memory."""
     return current().inflict(Ballast(current().topology, round(mb * _MEGABYTE), fragmented=fragmented), seconds)
+
+
+def limit_container(times_bound: float = 1.5, extra_mb: float = 32.0, seconds: float = 6.0) -> str:
+    """Put the host into a container made for its cache's own bound on memory, so many times, and some more."""
+    topology = current().topology
+    bound = memory_bound_bytes(topology.text)
+    if bound is None:
+        raise UsageError(f"{topology.text}: {NEEDS['memory_bound']}")
+    sizes = draw(parse(current().plan.load.workload), 1_000).size
+    size = round(bound * times_bound + extra_mb * _MEGABYTE)
+    return current().inflict(Container(topology, size, round(float(sizes.mean()))), seconds)
 
 
 def flush(seconds: float = 1.0) -> str:

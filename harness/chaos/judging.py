@@ -18,6 +18,7 @@ from harness.chaos.run import Outcome
 from harness.documents import CheckedResult
 from harness.gate import policy
 from harness.load import laws, reading
+from harness.load.drive import REQUESTS
 from harness.load.samples import TARGETS, Batch
 from harness.measure.generate import draw
 from harness.measure.workload import parse
@@ -166,9 +167,11 @@ def _lived(plan: Plan, outcome: Outcome) -> list[CheckedResult]:
 
 
 def _laws(plan: Plan, outcome: Outcome) -> list[CheckedResult]:
-    key = draw(parse(plan.load.workload), 1).key_format.format
+    requests = draw(parse(plan.load.workload), REQUESTS)
+    key = requests.key_format.format
+    full = laws.crowded(requests, outcome.host.memory_bound)
     return laws.judge_rows(
-        outcome.rows, 0, outcome.promises, outcome.capacity, 1, lambda number: outcome.prefix + key(number)
+        outcome.rows, 0, outcome.promises, outcome.capacity, 1, lambda number: outcome.prefix + key(number), full
     ).checks
 
 

@@ -88,6 +88,8 @@ class Nemesis:
             except (OSError, NetworkFaultError) as error:
                 fired = Evidence(False, f"it could not be done: {error}")
             self.over.wait(max(0.0, seconds - (time.monotonic_ns() - began_ns) / 1e9))
+            if not fired.shown:  # some need a while
+                fired = self._until(fault.fired, 0.0)
         finally:
             problems = []
             try:

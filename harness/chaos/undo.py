@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from harness.chaos import cgroups
+
 _PATIENCE_SECONDS = 2.0
 _CREATED_SECONDS = 0.05
 """A process began at the same time if within this."""
@@ -45,6 +47,11 @@ def limit(pid: int, which: int, soft: int, hard: int) -> Undo:
 def remove_proxy(url: str, name: str) -> Undo:
     """Take a proxy from a Toxiproxy server."""
     return Undo("proxy", {"url": url, "name": name})
+
+
+def remove_group(path: str) -> Undo:
+    """Take a control group away; its processes go on outside."""
+    return Undo("group", {"path": path})
 
 
 def perform(undo: Undo) -> str | None:
@@ -94,4 +101,5 @@ _KINDS: dict[str, Callable[..., None]] = {
     "kill": _kill,
     "limit": _limit,
     "proxy": _proxy,
+    "group": cgroups.remove,
 }

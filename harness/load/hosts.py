@@ -37,6 +37,8 @@ class Server:
     url: str
     ours: bool
     capacity: int | None = None
+    memory_bound: int | None = None
+    """Of its entries, in bytes, if it names one."""
     promises: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     pid: int | None = None
@@ -216,4 +218,5 @@ def wait(server: Server) -> None:
     server.pid = where["pid"]
     server.capacity = where["capacity"]
     server.promises = where["promises"]
+    server.memory_bound = where["memory_bound"]
     server.notes = tuple(where["notes"])

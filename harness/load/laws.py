@@ -13,6 +13,7 @@ from harness.check.checkers import early_miss, expiry, integrity, register, resu
 from harness.documents import CheckedResult
 from harness.history import COLUMNS, FOREIGN, MISS, NO_STAGE, NO_TTL, History, Op, Outcome, Watched, rank
 from harness.load import samples
+from harness.measure.requests import Requests
 from harness.model import CheckVerdict
 from harness.simulate.tape import said
 
@@ -22,6 +23,8 @@ COARSE_SECONDS = 0.005
 """Over the wire a host's clock is its event loop's, which stands while it answers what has come."""
 COARSE_SHARE = 1e-3
 _SHOWN = 3
+_ENTRY_BYTES = 1_000
+"""Beside its value, at most, as a cache may count it."""
 Name = Callable[[int], str]
 """A key as its user wrote it."""
 
@@ -33,10 +36,23 @@ class Judged(NamedTuple):
     words: str
 
 
+def crowded(requests: Requests, memory_bound: int | None) -> str | None:
+    """Why a cache may have run out of room in bytes, which explains any miss; None if it cannot have."""
+    if memory_bound is None:
+        return None
+    largest: dict[int, int] = {}
+    for key, size in zip(requests.key.tolist(), requests.size.tolist(), strict=True):
+        largest[key] = max(size, largest.get(key, 0))
+    if sum(largest.values()) + _ENTRY_BYTES * len(largest) <= memory_bound:
+        return None
+    return f"room may have run out: more is written than the {memory_bound / 1e6:.0f} MB that it keeps"
+
+
 def judge(
-    result: dict[str, Any], place: int, promises: dict[str, Any], capacity: int | None, one_in: int, name: Name = str
-) -> Judged:
-    """C1 to C6 of the target at place, from the files that the processes left."""
+    result: dict[str, Any], place: int, promises: dict[str, Any], capacity: int | None, one_in: int, name: Name = str,
+    full: str | None = None,
+) -> Judged:  # fmt: skip
+    """C1 to C6 of the target at place, from the files that the processes left. full: see `crowded`."""
     files = [worker["history"] for worker in result["workers"] if worker["history"]]
     machines = {worker["boot"] for worker in result["workers"]}
     if not one_in:
@@ -47,12 +63,13 @@ def judge(
         why = f"the users ran on {len(machines)} machines, whose clocks cannot be compared"
         return Judged(_all(CheckVerdict.UNKNOWN, why), f"nothing: {why}")
     rows = np.concatenate([samples.load(Path(file)) for file in files])
-    return judge_rows(rows, place, promises, capacity, one_in, name)
+    return judge_rows(rows, place, promises, capacity, one_in, name, full)
 
 
 def judge_rows(
-    rows: samples.Column, place: int, promises: dict[str, Any], capacity: int | None, one_in: int, name: Name = str
-) -> Judged:
+    rows: samples.Column, place: int, promises: dict[str, Any], capacity: int | None, one_in: int, name: Name = str,
+    full: str | None = None,
+) -> Judged:  # fmt: skip
     """The same, of rows as users leave them."""
     history = to_history(rows, place, capacity)
     if not len(history):
@@ -64,6 +81,8 @@ def judge_rows(
     skipped = {}
     if one_in > 1 and capacity is not None and not promised.forgets:
         skipped["C3"] = "room may have run out for keys whose history was not kept"
+    if full is not None and not promised.forgets:
+        skipped["C3"] = full
     skipped |= _without_a_case(history)
     checks = [_one(checker, history, promised, skipped, name) for checker in LAWS]
     which = "every key" if one_in == 1 else f"one key in {one_in}"

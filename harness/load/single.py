@@ -15,6 +15,7 @@ from harness.errors import UsageError
 from harness.load import conditions, laws, reading
 from harness.load.connection import BrokenError, Connection, command
 from harness.load.document import LoadArmResult, SecondResult
+from harness.load.drive import REQUESTS
 from harness.load.driver import Driver
 from harness.load.hosts import Server, servers
 from harness.load.plan import Scenario, target
@@ -114,9 +115,18 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
             for host, then in zip(hosts, spent, strict=True)
         ]
         say("judging the answers")
-        name_key = draw(parse(load.workload), 1).key_format.format
+        requests = draw(parse(load.workload), REQUESTS)
+        name_key = requests.key_format.format
         judged = [
-            laws.judge(result, place, host.promises, host.capacity, one_in, lambda number: prefix + name_key(number))
+            laws.judge(
+                result,
+                place,
+                host.promises,
+                host.capacity,
+                one_in,
+                lambda number: prefix + name_key(number),
+                laws.crowded(requests, host.memory_bound),
+            )
             for place, host in enumerate(hosts)
         ]
         problems = [problem or (host.end() or "") for host, problem in zip(hosts, problems, strict=True)]

@@ -82,6 +82,7 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
             "pid": os.getpid(),
             "capacity": cache.capacity if type(cache.capacity) is int else None,
             "promises": cache.promises._asdict(),
+            "memory_bound": _memory_bound(serving.spec),
         }
     )
     await ended.wait()
@@ -90,6 +91,12 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
         ops.should_exit = True
         await asyncio.wait([ops_task], timeout=1.0)
     return problem
+
+
+def _memory_bound(spec: Spec) -> int | None:
+    """Of the cache's entries, in bytes, if its factory names one."""
+    megabytes = spec.defaults().get("max_memory_mb")
+    return round(megabytes * 1024 * 1024) if isinstance(megabytes, int | float) else None
 
 
 def _allow_descriptors() -> None:

@@ -18,6 +18,7 @@ import pytest
 from conftest import ROOT
 
 import harness
+from harness.chaos import cgroups
 from harness.chaos.proxy_server import embedded
 
 pytestmark = pytest.mark.slow
@@ -100,6 +101,17 @@ def test_their_correct_twin_is_not(experiment: str) -> None:
     """The hierarchy, under the same faults."""
     done = chaos(experiment, "hierarchy", "--seed", "1")
     assert done.returncode == PROCEED, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(cgroups.files() is None, reason="no control group can be written here")
+@pytest.mark.parametrize(("cache", "code"), [(f"{ZOO}NoBound", ROLLBACK), ("improved", PROCEED)])
+def test_a_cache_that_outgrows_its_container_is_found(cache: str, code: int) -> None:
+    """One that keeps the bound that it names is not; no group is left."""
+    done = chaos("container_limit", cache, "--seed", "1", "--json", "-")
+    assert done.returncode == code, done.stdout + done.stderr
+    found = json.loads(done.stdout)["experiments"][0]
+    assert ("C0" in [check["id"] for check in found["checks"] if check["verdict"] == "fail"]) == (code == ROLLBACK)
+    assert not list(cgroups.ROOT.rglob("cachegate-*"))
 
 
 def test_two_caches_are_compared_and_the_liar_is_the_candidate() -> None:

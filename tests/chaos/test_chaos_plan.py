@@ -13,7 +13,7 @@ from harness.load.plan import scenario
 from harness.measure.workload import parse
 
 NEEDED = [
-    "cascade", "clock_step", "loop_stall", "memory_exhaustion", "memory_pressure", "network_failure",
+    "cascade", "clock_step", "container_limit", "loop_stall", "memory_exhaustion", "memory_pressure", "network_failure",
     "network_partition", "pause", "second_tier_outage", "service_restart", "slow_second_tier", "thundering_herd",
     "tier_partition",
 ]  # fmt: skip

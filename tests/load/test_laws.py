@@ -12,6 +12,8 @@ from cache_impls.protocol import Promises
 from harness.history import FOREIGN, MISS, NO_KEY, NO_TTL, Op, Outcome
 from harness.load import laws
 from harness.load.samples import COLUMNS
+from harness.measure.generate import draw
+from harness.measure.workload import parse
 from harness.model import CheckVerdict
 
 GET, SET, DELETE, CLEAR = int(Op.GET), int(Op.SET), int(Op.DELETE), int(Op.CLEAR)
@@ -116,6 +118,20 @@ def test_a_bound_explains_what_is_forgotten(tmp_path: Path) -> None:
     assert judged(tmp_path, two, capacity=9)["C3"] is CheckVerdict.FAIL
     assert judged(tmp_path, two, capacity=9, one_in=4)["C3"] is CheckVerdict.SKIPPED
     assert judged(tmp_path, two, forgets=True)["C3"] is CheckVerdict.SKIPPED
+
+
+def test_room_in_bytes_explains_what_is_forgotten(tmp_path: Path) -> None:
+    """Values that do not all fit into the bound on memory: a miss is legal; where all fit it is not."""
+    requests = draw(parse("llm"), 10_000)
+    everything = sum(dict(zip(requests.key.tolist(), requests.size.tolist(), strict=True)).values())
+    assert laws.crowded(requests, None) is None
+    assert laws.crowded(requests, everything * 2) is None
+    full = laws.crowded(requests, everything // 2)
+    assert full is not None
+    rows = np.array([[each[name] for name in COLUMNS] for each in FORGOTTEN], dtype=np.int64)
+    for why, verdict in ((None, CheckVerdict.FAIL), (full, CheckVerdict.SKIPPED)):
+        found = laws.judge_rows(rows, 0, Promises()._asdict(), None, 1, full=why)
+        assert {check.id: check.verdict for check in found.checks}["C3"] is verdict
 
 
 def test_the_other_target_is_left_out(tmp_path: Path) -> None:

@@ -34,6 +34,27 @@ class StaleAfterLateSet(HierarchyCache):
     set = LateSetKeepsName.set
 
 
+class NoBound:
+    """Names a bound on its memory, and keeps none."""
+
+    def __init__(self, max_entries: int = 1_000, max_memory_mb: float = 100) -> None:
+        self._most = max_entries
+        self._megabytes = max_memory_mb
+        self._entries: dict[str, Any] = {}
+
+    async def get(self, key: str) -> Any | None:
+        """The value of key, or None."""
+        return self._entries.get(key)
+
+    async def set(self, key: str, value: Any, _ttl: float | None = None) -> None:
+        """Keep value for ever."""
+        self._entries[key] = value
+
+    async def delete(self, key: str) -> bool:
+        """Remove key."""
+        return self._entries.pop(key, None) is not None
+
+
 class AnothersAnswer:
     """One connection for all; a read that is given up leaves its answer to whoever reads next (row 14, redis-py)."""
 
