@@ -1,4 +1,4 @@
-"""One verb a session: `nox -s tests lint types gate check stress chaos bench figures`. `nox -l` tells what each does."""
+"""One verb a session: `nox -s tests lint types gate check stress chaos bench figures`. `nox -l` says what each does."""
 
 from __future__ import annotations
 

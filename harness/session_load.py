@@ -23,8 +23,8 @@ from harness.gate import policy, reasons
 from harness.gate.judge import Decision
 from harness.load import single
 from harness.load.document import LoadArmResult, LoadDocument, LoadsResult, StressDocument
-from harness.load.drive import REQUESTS
 from harness.load.duel import SATURATED_CORES, Duel
+from harness.load.samples import REQUESTS
 from harness.load.single import Load, Outcome
 from harness.measure.environment import Watch, environment
 from harness.measure.generate import draw

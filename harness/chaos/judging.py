@@ -18,8 +18,7 @@ from harness.chaos.run import Outcome
 from harness.documents import CheckedResult
 from harness.gate import policy
 from harness.load import laws, reading
-from harness.load.drive import REQUESTS
-from harness.load.samples import TARGETS, Batch
+from harness.load.samples import REQUESTS, TARGETS, Batch
 from harness.measure.generate import draw
 from harness.measure.workload import parse
 from harness.model import CheckVerdict, Verdict

@@ -15,9 +15,10 @@ from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.errors import CachegateError
+from harness.load.client import Client
 from harness.load.conduct import Conductor
 from harness.load.connection import BrokenError
-from harness.load.drive import Client, Drive, Orders
+from harness.load.drive import Drive, Orders
 from harness.load.locust_stats import CONNECT, tell_locust
 from harness.load.plan import Scenario
 from harness.load.samples import COLUMNS, Batch

@@ -21,6 +21,9 @@ from harness.load.histogram import Times
 Column = NDArray[np.int64]
 
 COLUMNS = ("where", "op", "key", "tag", "ttl_ns", "client", "due_ns", "start_ns", "end_ns", "outcome")
+REQUESTS = 100_000
+"""Of a workload; users begin at different ones and go round."""
+MOST_WORKERS = 1_024
 FILL = -1
 """In the place of when it was due: a write that follows a missed read belongs to the same request."""
 FILLER = 10**12

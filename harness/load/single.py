@@ -15,10 +15,10 @@ from harness.errors import UsageError
 from harness.load import conditions, laws, reading
 from harness.load.connection import BrokenError, Connection, command
 from harness.load.document import LoadArmResult, SecondResult
-from harness.load.drive import REQUESTS
 from harness.load.driver import Driver
 from harness.load.hosts import Server, servers
 from harness.load.plan import Scenario, target
+from harness.load.samples import REQUESTS
 from harness.load.watch import Looks
 from harness.measure.generate import draw
 from harness.measure.workload import parse

@@ -22,8 +22,8 @@ from locust.runners import LocalRunner
 from locust.user.task import LOCUST_STATE_RUNNING
 
 from harness.errors import CachegateError
+from harness.load.client import Client
 from harness.load.connection import BrokenError, Connection
-from harness.load.drive import Client
 from harness.load.locust_stats import CONNECT, hears_requests, milliseconds, percentile_fields
 from harness.load.plan import Scenario, scenario, target
 from harness.load.process import BEGIN, DEFAULT_HOST, DONE, END, FILLED, KEY, READY, REPORT_SECONDS, Process

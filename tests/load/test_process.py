@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
-from harness.load.drive import Client, Drive, Orders
+from harness.load.client import Client
+from harness.load.drive import Drive, Orders
 from harness.load.plan import scenario
 
 

@@ -11,9 +11,8 @@ from harness.chaos.undo import Undo
 from harness.chaos.witness import answers, call
 from harness.history import MISS, NO_KEY, NO_TTL, Op, Outcome
 from harness.load.connection import Connection, command
-from harness.load.drive import MOST_WORKERS, REQUESTS
 from harness.load.plan import target
-from harness.load.samples import FILLER
+from harness.load.samples import FILLER, MOST_WORKERS, REQUESTS
 from harness.measure.generate import draw
 from harness.measure.workload import parse
 
