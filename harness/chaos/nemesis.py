@@ -81,14 +81,16 @@ class Nemesis:
         self._held += leases
         began_ns = time.monotonic_ns()
         fired = ended = Evidence(False, "")
+        begun = False
         try:
             try:
                 fault.begin()
+                begun = True
                 fired = self._until(fault.fired, _FIRE_SECONDS)
             except (OSError, NetworkFaultError) as error:
                 fired = Evidence(False, f"it could not be done: {error}")
             self.over.wait(max(0.0, seconds - (time.monotonic_ns() - began_ns) / 1e9))
-            if not fired.shown:  # some need a while
+            if begun and not fired.shown:  # some need a while
                 fired = self._until(fault.fired, 0.0)
         finally:
             problems = []

@@ -172,10 +172,15 @@ def _times(each: ExperimentResult) -> str:
         parts = [f"noticed after {_seconds(each.detect_seconds, '')}"]
         parts.append(_after("borne", each.degrade_seconds, "not borne before it ended"))
         parts.append(_after("as before", each.recover_seconds, "never as before", " it ended"))
-    parts.append(f"{each.operations_lost:,} acknowledged writes gone" if each.operations_lost else "no write lost")
-    if each.stale_reads:
-        parts.append(f"{each.stale_reads:,} answers that break a law")
+    lost, stale = each.operations_lost or 0, each.stale_reads or 0
+    parts.append(f"{_count(lost, 'acknowledged write')} gone" if lost else "no write lost")
+    if stale:
+        parts.append(f"{_count(stale, 'finding')} against the laws of freshness")
     return "; ".join(parts)
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _after(what: str, seconds: float | None, never: str, since: str = "") -> str:

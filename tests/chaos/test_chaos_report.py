@@ -72,7 +72,8 @@ def test_one_experiment_is_told_whole() -> None:
     for told in (
         "ROLLBACK  it lied", "pause on improved", "pause (host) for 0.3 s: acted, was not seen to end", "stopped",
         "in time  ████   ███", "noticed after 0.5 s; not borne before it ended; as before 70.0 ms after it ended",
-        "3 acknowledged writes gone; 2 answers that break a law", "10 loads from behind the cache, 1 made twice",
+        "3 acknowledged writes gone; 2 findings against the laws of freshness",
+        "10 loads from behind the cache, 1 made twice",
         "1,204 connection lost", "fail C1: 2 times; it lied", "at 3 s", "note it was busy; wait", "proxies: embedded",
     ):  # fmt: skip
         assert told in text

@@ -11,6 +11,8 @@ from harness.measure.requests import DELETE, GET, SET
 from harness.measure.workload import Synthetic, parse, presets
 
 DIGESTS = {
+    "chaos": "83114a1be8d7dd03871db40a724faf3689ac6ffab700975072ec314b068a0359",
+    "chaos-large": "93ded473fe1ab7506248f34acf588afc0a6e7791417b8747f51997be192993cd",
     "churn": "8cf3884be5e61203fd0f39fa05dd81ac687c4aef2d9e6bd9867d0242ac761993",
     "llm": "58c11db41e0128e1f50fb30509a855b25d5703242dc6fba0a07d5e5de9674717",
     "twitter-cluster52": "b315dacc5207d16035d1e0aebf1c14324be97a2aaf00a9b491886763ff0e6d8d",
@@ -79,7 +81,7 @@ def test_a_longer_run_asks_the_same_first() -> None:
     ("text", "message"),
     [
         ("ycsb", "did you mean 'ycsb-b'"),
-        ("zzz", "there are churn, llm"),
+        ("zzz", "there are chaos, chaos-large"),
         ("trace:nowhere.trace.xz", "there is no file nowhere"),
         ("ycsb-b?capacity=0", "capacity: Input should be greater than 0"),
         ("ycsb-b?capcity=5", "did you mean 'capacity'"),

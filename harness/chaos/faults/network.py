@@ -130,7 +130,8 @@ def _details(seen: Seen) -> str:
         return seen.told()
     parts = [seen.told()]
     if seen.bulk is not None:
-        parts.append(f"{BULK_BYTES:,} bytes there and back {1e3 * seen.bulk:.1f} ms in {seen.pieces} pieces")
+        pieces = "one piece" if seen.pieces == 1 else f"{seen.pieces} pieces"
+        parts.append(f"{BULK_BYTES:,} bytes there and back {1e3 * seen.bulk:.1f} ms in {pieces}")
     if seen.close is not None:
         parts.append(f"close {1e3 * seen.close:.1f} ms")
     if seen.problem is not None:
