@@ -14,9 +14,9 @@ from harness.commands.common import (
     Seed,
     check_outputs,
     console,
+    deliver,
     drawn,
     interrupted_by_terminate,
-    is_stdout,
     reader_may_leave,
 )
 from harness.errors import UsageError
@@ -78,7 +78,6 @@ def _run(
         from harness import session_chaos as session
     except ImportError as error:
         raise UsageError(f"chaos needs the package {error.name}: {_NEEDED}") from error
-    from harness import store
     from harness.report import chaos as report
     from harness.report.progress import Progress
 
@@ -88,14 +87,7 @@ def _run(
     )
     with Progress() as progress:
         document = session.chaos(request, progress.say)
-    if json is not None and not is_stdout(json):
-        store.write_text(json, store.to_json(document))
-    if junit is not None:
-        store.write_text(junit, report.as_junit(document))
-    if markdown is not None:
-        store.write_text(markdown, report.as_markdown(document))
-    with reader_may_leave():
-        if is_stdout(json):
-            print(store.to_json(document), end="", flush=True)
-        report.show(document, console(to_stderr=is_stdout(json)))
-    raise typer.Exit(document.exit_code)
+    deliver(
+        document, show=report.show, as_junit=report.as_junit, as_markdown=report.as_markdown,
+        json=json, junit=junit, markdown=markdown,
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -16,8 +16,8 @@ from harness.commands.common import (
     Seed,
     check_outputs,
     console,
+    deliver,
     drawn,
-    is_stdout,
     reader_may_leave,
 )
 from harness.errors import UsageError
@@ -79,7 +79,6 @@ def check(
     with Progress() as progress:
         document = run(request, progress.say)
     _report(document, json, junit, markdown)
-    raise typer.Exit(document.exit_code)
 
 
 def replay(
@@ -111,17 +110,15 @@ def explain(
         checks.show_explanation(identity, console())
 
 
-def _report(document: CheckDocument, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
-    from harness import store
+def _report(document: CheckDocument, json: Path | None, junit: Path | None, markdown: Path | None) -> NoReturn:
     from harness.report import checks
 
-    if json is not None and not is_stdout(json):
-        store.write_text(json, store.to_json(document))
-    if junit is not None:
-        store.write_text(junit, checks.junit(document))
-    if markdown is not None:
-        store.write_text(markdown, checks.markdown(document))
-    with reader_may_leave():
-        if is_stdout(json):
-            print(store.to_json(document), end="", flush=True)
-        checks.show(document, console(to_stderr=is_stdout(json)))
+    deliver(
+        document,
+        show=checks.show,
+        as_junit=checks.junit,
+        as_markdown=checks.markdown,
+        json=json,
+        junit=junit,
+        markdown=markdown,
+    )

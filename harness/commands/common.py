@@ -6,10 +6,10 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -17,6 +17,12 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:  # slow to import: a command imports what it needs
     from rich.console import Console
+
+    from harness.chaos.document import ChaosDocument
+    from harness.documents import CheckDocument, CompareDocument, GateDocument
+    from harness.load.document import LoadDocument
+
+    _Judged = TypeVar("_Judged", bound=GateDocument | CompareDocument | CheckDocument | LoadDocument | ChaosDocument)
 
 DEFAULT_WORKLOAD = "ycsb-b"
 
@@ -81,6 +87,32 @@ def check_outputs(json: Path | None, junit: Path | None, markdown: Path | None =
     for path in (json, junit, markdown):
         if path is not None and not is_stdout(path):
             store.check_writable(path)
+
+
+def deliver(
+    document: _Judged,
+    *,
+    show: Callable[[_Judged, Console], None],
+    as_junit: Callable[[_Judged], str],
+    as_markdown: Callable[[_Judged], str],
+    json: Path | None,
+    junit: Path | None,
+    markdown: Path | None = None,
+) -> NoReturn:
+    """Write the document where it is asked for, print it for people, and leave with its exit code."""
+    from harness import store
+
+    if json is not None and not is_stdout(json):
+        store.write_text(json, store.to_json(document))
+    if junit is not None:
+        store.write_text(junit, as_junit(document))
+    if markdown is not None:
+        store.write_text(markdown, as_markdown(document))
+    with reader_may_leave():
+        if is_stdout(json):
+            print(store.to_json(document), end="", flush=True)
+        show(document, console(to_stderr=is_stdout(json)))
+    raise typer.Exit(document.exit_code)
 
 
 def is_stdout(path: Path | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -24,8 +24,8 @@ from harness.commands.common import (
     Workloads,
     check_outputs,
     console,
+    deliver,
     drawn,
-    is_stdout,
     reader_may_leave,
 )
 from harness.units import parse_duration
@@ -76,7 +76,6 @@ def gate(
     with Progress() as progress:
         document = run(request, progress.say)
     _report(document, json, junit, markdown)
-    raise typer.Exit(document.exit_code)
 
 
 def baseline(
@@ -129,24 +128,21 @@ def compare(
     check_outputs(json, junit, markdown)
     document = run(before, after, rows)
     _report(document, json, junit, markdown)
-    raise typer.Exit(document.exit_code)
 
 
 def _report(
     document: GateDocument | CompareDocument, json: Path | None, junit: Path | None, markdown: Path | None
-) -> None:
-    from harness import store
+) -> NoReturn:
     from harness.report import junit as as_junit
     from harness.report import markdown as as_markdown
     from harness.report import terminal
 
-    if json is not None and not is_stdout(json):
-        store.write_text(json, store.to_json(document))
-    if junit is not None:
-        store.write_text(junit, as_junit.render(document))
-    if markdown is not None:
-        store.write_text(markdown, as_markdown.render(document))
-    with reader_may_leave():
-        if is_stdout(json):
-            print(store.to_json(document), end="", flush=True)
-        terminal.show(document, console(to_stderr=is_stdout(json)))
+    deliver(
+        document,
+        show=terminal.show,
+        as_junit=as_junit.render,
+        as_markdown=as_markdown.render,
+        json=json,
+        junit=junit,
+        markdown=markdown,
+    )

@@ -19,9 +19,9 @@ from harness.commands.common import (
     Seed,
     check_outputs,
     console,
+    deliver,
     drawn,
     interrupted_by_terminate,
-    is_stdout,
     reader_may_leave,
 )
 from harness.errors import UsageError
@@ -93,7 +93,6 @@ def stress(
     with Progress() as progress:
         document = run.duel(request, (cache, candidate), rows, progress.say)
     _report(document, json, junit, markdown)
-    raise typer.Exit(document.exit_code)
 
 
 def load(
@@ -132,7 +131,6 @@ def _run(
     with Progress() as progress:
         document = run.load(request, cache, kind, progress.say)
     _report(document, json, junit, markdown)
-    raise typer.Exit(document.exit_code)
 
 
 def _save(request: Load, cache: str, path: Path) -> NoReturn:
@@ -192,17 +190,15 @@ def _request(
     )
 
 
-def _report(document: LoadDocument, json: Path | None, junit: Path | None, markdown: Path | None) -> None:
-    from harness import store
+def _report(document: LoadDocument, json: Path | None, junit: Path | None, markdown: Path | None) -> NoReturn:
     from harness.report import loads
 
-    if json is not None and not is_stdout(json):
-        store.write_text(json, store.to_json(document))
-    if junit is not None:
-        store.write_text(junit, loads.as_junit(document))
-    if markdown is not None:
-        store.write_text(markdown, loads.as_markdown(document))
-    with reader_may_leave():
-        if is_stdout(json):
-            print(store.to_json(document), end="", flush=True)
-        loads.show(document, console(to_stderr=is_stdout(json)))
+    deliver(
+        document,
+        show=loads.show,
+        as_junit=loads.as_junit,
+        as_markdown=loads.as_markdown,
+        json=json,
+        junit=junit,
+        markdown=markdown,
+    )

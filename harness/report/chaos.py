@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree as ET
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -12,7 +10,7 @@ from harness.chaos.document import ChaosDocument, ExperimentResult, WindowResult
 from harness.chaos.plan import find, names, plan, read
 from harness.model import CheckVerdict, Verdict
 from harness.report.checks import COLOURS, SIGNS
-from harness.report.junit import text
+from harness.report.junit import OF_CHECK, OF_VERDICT, Case, suite
 from harness.report.markdown import VERDICT_SIGNS, cell
 from harness.report.terminal import VERDICT_COLOURS
 
@@ -264,30 +262,11 @@ def as_markdown(document: ChaosDocument) -> str:
 
 def as_junit(document: ChaosDocument) -> str:
     """One test case a check, and one an experiment. Undecided is an error, never a pass; skipped is skipped."""
-    suite = ET.Element("testsuite", name="cachegate chaos")
-    cases: list[tuple[str, str, str | None, str]] = []
+    cases: list[Case] = []
     for each in document.experiments:
         place = f"chaos.{each.name}.{each.arm}"
-        cases += [(place, check.id, _CASES[check.verdict], check.summary) for check in each.checks]
-        kind = "skipped" if each.verdict == _SKIPPED else _VERDICTS[Verdict(each.verdict)]
-        cases.append((place, "verdict", kind, each.reason))
-    cases.append(("chaos", "verdict", _VERDICTS[document.verdict], document.reason))
-    for place, name, kind, message in cases:
-        element = ET.SubElement(suite, "testcase", {"classname": text(place), "name": text(name)})
-        if kind is not None:
-            ET.SubElement(element, kind, message=text(message))
-    suite.set("tests", str(len(cases)))
-    for kind, plural in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        suite.set(plural, str(sum(case[2] == kind for case in cases)))
-    suite.set("time", f"{document.elapsed_seconds:.3f}")
-    ET.indent(suite)
-    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-_CASES = {
-    CheckVerdict.PASS: None,
-    CheckVerdict.FAIL: "failure",
-    CheckVerdict.UNKNOWN: "error",
-    CheckVerdict.SKIPPED: "skipped",
-}
-_VERDICTS = {Verdict.PROCEED: None, Verdict.ROLLBACK: "failure", Verdict.INCONCLUSIVE: "error"}
+        cases += [Case(place, check.id, OF_CHECK[check.verdict], check.summary) for check in each.checks]
+        kind = "skipped" if each.verdict == _SKIPPED else OF_VERDICT[Verdict(each.verdict)]
+        cases.append(Case(place, "verdict", kind, each.reason))
+    cases.append(Case("chaos", "verdict", OF_VERDICT[document.verdict], document.reason))
+    return suite("cachegate chaos", cases, document.elapsed_seconds)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree as ET
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,7 +11,7 @@ from harness.check.rules import RULES
 from harness.documents import CheckDocument, CheckedResult, ReplayDocument, StalenessResult
 from harness.errors import UsageError
 from harness.model import CheckVerdict
-from harness.report.junit import text
+from harness.report.junit import OF_CHECK, Case, suite
 
 COLOURS = {
     CheckVerdict.PASS: "green",
@@ -93,21 +91,17 @@ def show_explanation(identity: str, console: Console) -> None:
 
 def junit(document: CheckDocument) -> str:
     """The document as JUnit XML, one test case a check. Unknown is an error, never a pass."""
-    suite = ET.Element("testsuite", name="cachegate check", time=f"{document.elapsed_seconds:.3f}")
-    counts = {"tests": len(document.checks), "failures": 0, "errors": 0, "skipped": 0}
-    kinds = {CheckVerdict.FAIL: "failure", CheckVerdict.UNKNOWN: "error", CheckVerdict.SKIPPED: "skipped"}
-    for result in document.checks:
-        spec = text(document.arms[0].spec)
-        case = ET.SubElement(suite, "testcase", classname=f"check.{spec}", name=result.id)
-        kind = None if _is_advice(document, result) else kinds.get(result.verdict)
-        if kind is not None:
-            counts[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
-            element = ET.SubElement(case, kind, message=text(f"{result.title} {result.summary} {result.replay or ''}"))
-            element.text = text("\n".join(result.evidence)) or None
-    for name, count in counts.items():
-        suite.set(name, str(count))
-    ET.indent(suite)
-    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+    cases = [
+        Case(
+            f"check.{document.arms[0].spec}",
+            result.id,
+            None if _is_advice(document, result) else OF_CHECK[result.verdict],
+            f"{result.title} {result.summary} {result.replay or ''}",
+            "\n".join(result.evidence),
+        )
+        for result in document.checks
+    ]
+    return suite("cachegate check", cases, document.elapsed_seconds)
 
 
 def markdown(document: CheckDocument) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree as ET
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -12,7 +10,7 @@ from harness.documents import CheckedResult, MetricResult
 from harness.load.document import LoadArmResult, LoadDocument, LoadPhaseResult, SecondResult, TimesResult
 from harness.model import CheckVerdict, Verdict
 from harness.report.checks import COLOURS, SIGNS
-from harness.report.junit import text
+from harness.report.junit import OF_CHECK, OF_VERDICT, Case, suite
 from harness.report.markdown import VERDICT_SIGNS, cell
 from harness.report.terminal import VERDICT_COLOURS
 from harness.report.words import TITLES, change, interval, margin, mark, quantity
@@ -187,31 +185,16 @@ def as_markdown(document: LoadDocument) -> str:
 
 def as_junit(document: LoadDocument) -> str:
     """One test case a check and a metric, and one for the verdict. Undecided is an error, never a pass."""
-    suite = ET.Element("testsuite", name=f"cachegate {document.kind}")
-    cases = [(check.id, _CASES[check.verdict], check.summary) for check in document.checks]
+    place = f"{document.kind}.{document.scenario}"
+    cases = [Case(place, check.id, OF_CHECK[check.verdict], check.summary) for check in document.checks]
     cases += [
-        (result.name, _VERDICTS[result.verdict or Verdict.INCONCLUSIVE], f"{change(result)} ({interval(result)})")
+        Case(
+            place,
+            result.name,
+            OF_VERDICT[result.verdict or Verdict.INCONCLUSIVE],
+            f"{change(result)} ({interval(result)})",
+        )
         for result in document.metrics
     ]
-    cases.append(("verdict", _VERDICTS[document.verdict], document.reason))
-    for name, kind, message in cases:
-        element = ET.SubElement(
-            suite, "testcase", {"classname": text(f"{document.kind}.{document.scenario}"), "name": text(name)}
-        )
-        if kind is not None:
-            ET.SubElement(element, kind, message=text(message))
-    suite.set("tests", str(len(cases)))
-    for kind, plural in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        suite.set(plural, str(sum(each[1] == kind for each in cases)))
-    suite.set("time", f"{document.elapsed_seconds:.3f}")
-    ET.indent(suite)
-    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-_CASES = {
-    CheckVerdict.PASS: None,
-    CheckVerdict.FAIL: "failure",
-    CheckVerdict.UNKNOWN: "error",
-    CheckVerdict.SKIPPED: "skipped",
-}
-_VERDICTS = {Verdict.PROCEED: None, Verdict.ROLLBACK: "failure", Verdict.INCONCLUSIVE: "error"}
+    cases.append(Case(place, "verdict", OF_VERDICT[document.verdict], document.reason))
+    return suite(f"cachegate {document.kind}", cases, document.elapsed_seconds)
