@@ -123,3 +123,9 @@ def silent(source: socket.socket) -> bool:
 
 def _read(kind: str | None, body: bytes) -> Any:
     return json.loads(body) if body and kind and kind.startswith("application/json") else body.decode()
+
+
+def pair(api: Api, upstream: Upstream, stream: str, name: str = "p") -> tuple[socket.socket, socket.socket]:
+    """Sender and receiver of a stream through a new proxy."""
+    client, server = upstream.connected(api.proxy(name, upstream.address)["listen"])
+    return (client, server) if stream == "upstream" else (server, client)
