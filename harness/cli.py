@@ -44,7 +44,7 @@ def _root(
 
 @app.command("list")
 def list_() -> None:
-    """Show the caches, workloads, metrics and scenarios that there are."""
+    """Show the caches, workloads, metrics, scenarios and experiments that there are."""
     from harness.report.listing import show_listing
 
     with reader_may_leave():

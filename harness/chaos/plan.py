@@ -18,7 +18,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 import scenarios
@@ -26,6 +25,7 @@ from harness.errors import UsageError
 
 FOLDER = Path(scenarios.__file__).parent / "chaos"
 EXTENSION = "cachegate"
+HOW_TO_INSTALL = "pip install 'cachegate[chaos]'"
 
 Need = Literal["second_tier", "own_process", "own_host", "own_second_tier", "memory_bound", "container"]
 NEEDS: dict[Need, str] = {
@@ -107,6 +107,10 @@ def find(name: str) -> Path:
 
 def read(path: Path) -> dict[str, Any]:
     """The experiment in a file, whole. Raises UsageError with the line of what is wrong."""
+    try:
+        import yaml  # noqa: PLC0415  # of the extra: the names of experiments are known without it
+    except ImportError as error:
+        raise UsageError(f"chaos needs the package {error.name}: {HOW_TO_INSTALL}") from error
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

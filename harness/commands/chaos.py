@@ -21,8 +21,6 @@ from harness.commands.common import (
 )
 from harness.errors import UsageError
 
-_NEEDED = "pip install 'cachegate[chaos]'"
-
 
 def chaos(
     what: Annotated[
@@ -44,11 +42,9 @@ def chaos(
 
     `cachegate chaos network_partition improved`; with two caches the second must bear it as well as the first.
     """
-    try:
-        from harness.chaos import plan
-        from harness.report import chaos as report
-    except ImportError as error:
-        raise UsageError(f"chaos needs the package {error.name}: {_NEEDED}") from error
+    from harness.chaos import plan
+    from harness.report import chaos as report
+
     if list_:
         with reader_may_leave():
             report.show_list(console())
@@ -74,10 +70,12 @@ def _run(
     experiments: tuple[str, ...], caches: tuple[str, ...], compared: bool, seed: int, journals: Path | None,
     json: Path | None, junit: Path | None, markdown: Path | None,
 ) -> None:  # fmt: skip
+    from harness.chaos.plan import HOW_TO_INSTALL
+
     try:
         from harness import session_chaos as session
     except ImportError as error:
-        raise UsageError(f"chaos needs the package {error.name}: {_NEEDED}") from error
+        raise UsageError(f"chaos needs the package {error.name}: {HOW_TO_INSTALL}") from error
     from harness.report import chaos as report
     from harness.report.progress import Progress
 

@@ -1,4 +1,4 @@
-"""What there is: caches, workloads, metrics, scenarios."""
+"""What there is: caches, workloads, metrics, scenarios, experiments."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cache_impls.registry import HOW_TO_INSTALL, NotInstalledError, SpecError, capabilities, known
+from harness.chaos.plan import names as experiment_names
 from harness.gate.policy import COVERS, GATED, LOAD_GATED, REPORTED
 from harness.load.plan import names as scenario_names
 from harness.load.plan import scenario
@@ -38,6 +39,8 @@ def show_listing(console: Console) -> None:
     for table in (caches, workloads, metrics, loads):
         console.print(table)
         console.print()
+    console.print(f"[bold]experiments[/] (cachegate chaos --list says what each asks): {', '.join(experiment_names())}")
+    console.print()
     console.print("Any other cache: mypkg.mod:factory or file.py:factory; see README.md.", style="dim")
 
 
