@@ -11,17 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chaoslib.exceptions import ChaosException
-from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
+from chaoslib.experiment import run_experiment
 
 from harness.chaos import judging, plan
 from harness.chaos.comparing import compare
 from harness.chaos.document import ChaosDocument, DifferenceResult, ExperimentResult
+from harness.chaos.methods import look_through
 from harness.chaos.plan import NEEDS, Plan
 from harness.chaos.run import Run, prepare
 from harness.chaos.topology import missing
 from harness.documents import WarningResult
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.measure.environment import environment
 from harness.model import Verdict
 
@@ -29,6 +29,8 @@ Say = Callable[[str], None]
 
 EXIT_CODES = {Verdict.PROCEED: 0, Verdict.ROLLBACK: 1, Verdict.INCONCLUSIVE: 2}
 logging.getLogger("chaostoolkit").addHandler(logging.NullHandler())  # what it would say is in its journal
+_GREW_BYTES, _GREW_TIMES = 100_000_000, 2
+"""By which a host must grow to be told of."""
 SETTINGS = {"runtime": {"rollbacks": {"strategy": "always"}}}
 
 
@@ -87,17 +89,10 @@ def _read(path: Path) -> tuple[dict[str, Any], Plan]:
     """The experiment of a file, which Chaos Toolkit takes. Raises UsageError."""
     experiment = plan.read(path)
     planned = plan.plan(experiment, path.stem)
-    try:
-        ensure_experiment_is_valid(experiment)
-    except ChaosException as error:
-        raise UsageError(f"{path}: {error}") from error
-    if not any(
-        each.get("provider", {}).get("module") == "harness.chaos.control" for each in experiment.get("controls", [])
-    ):
-        raise UsageError(
-            f"{path}: its controls lack the module harness.chaos.control, so nothing would stand to be broken"
-        )
-    return experiment, planned
+    wanted = look_through(experiment, path.name)
+    return experiment, planned.model_copy(
+        update={"needs": tuple(need for need in NEEDS if need in {*planned.needs, *wanted})}
+    )
 
 
 def _one(
@@ -112,6 +107,8 @@ def _one(
             settings=SETTINGS,
             experiment_vars=({"spec": text, "seed": request.seed}, {}),
         )
+    except BrokenPipeError as error:  # else taken for a reader of ours who has left
+        raise HarnessError(f"{planned.name} on {text}: a part of the run died: {error}") from error
     finally:
         run.close()
         prepare(None)
@@ -121,22 +118,12 @@ def _one(
         raise KeyboardInterrupt
     if run.outcome is None:
         raise HarnessError(f"{planned.name} on {text} ended without a result (status {journal['status']})")
-    if run.outcome.problem is None:  # else there was nothing left to break, which is told
-        _check_activities(journal, planned)
     result = judging.judge(planned, text, run.outcome, role=role, seconds=time.monotonic() - began)
     if request.journals is not None:
-        path = request.journals / f"{planned.name}-{role}-{_filename(text)}.json"
+        path = request.journals / f"{planned.name}-{_filename(text)}.json"
         path.write_text(json.dumps(journal, indent=2, default=str) + "\n", encoding="utf-8")
         result = result.model_copy(update={"journal": str(path)})
     return result, run.outcome.proxies
-
-
-def _check_activities(journal: dict[str, Any], planned: Plan) -> None:
-    """An activity of the method that failed is nobody's verdict: the file is wrong, or we are."""
-    for each in journal["run"]:
-        if each.get("status") == "failed":
-            said = each.get("exception") or ["it failed"]
-            raise HarnessError(f"{planned.name}: {each['activity']['name']}: {' '.join(str(said[-1]).split())}")
 
 
 def _say(say: Say, head: str, line: str) -> None:
@@ -182,13 +169,23 @@ def _of_two(request: ChaosRequest, differences: tuple[DifferenceResult, ...]) ->
 
 
 def _warnings(found: list[ExperimentResult]) -> list[WarningResult]:
-    lost = [each for each in found if each.operations_lost]
-    if not lost:
-        return []
-    told = ", ".join(dict.fromkeys(each.name for each in lost))
-    return [
-        WarningResult(
-            message=f"acknowledged writes were gone after {told}",
-            remedy="a cache may forget; whoever must not lose them writes them elsewhere too",
+    warnings = []
+    gone = [each for each in found if each.operations_lost]
+    if gone:
+        told = ", ".join(dict.fromkeys(each.name for each in gone))
+        warnings.append(
+            WarningResult(
+                message=f"acknowledged writes were gone, or evicted, after {told}",
+                remedy="a cache may forget; whoever must not lose them writes them elsewhere too",
+            )
         )
-    ]
+    for each in found:
+        before, after = each.fresh_bytes, each.memory_bytes
+        if before and after and after - before > _GREW_BYTES and after > _GREW_TIMES * before:
+            warnings.append(
+                WarningResult(
+                    message=f"{each.name} on {each.arm}: the host grew from {before / 1e6:.0f} to {after / 1e6:.0f} MB",
+                    remedy="if it is not entries, something leaks when something is broken",
+                )
+            )
+    return warnings

@@ -58,6 +58,11 @@ def _judged(
     failed = [check for check in candidate.checks if check.verdict == "fail" and check.id not in failed_before]
     if failed:
         return Verdict.ROLLBACK, f"{candidate.arm}: {failed[0].summary}; {baseline.arm} holds it"
+    if baseline.recover_seconds is not None and candidate.recover_seconds is None:
+        return Verdict.ROLLBACK, f"{candidate.arm} never recovers; {baseline.arm} does"
+    after = _less(_answered(candidate.after), _answered(baseline.after))
+    if after is not None and after < -policy.CHAOS_AVAILABILITY_MARGIN:
+        return Verdict.ROLLBACK, f"{candidate.arm} answers {-100 * after:.1f} points less afterwards"
     if during is not None and during < -policy.CHAOS_AVAILABILITY_MARGIN:
         return Verdict.ROLLBACK, f"{candidate.arm} answers {-100 * during:.1f} points less while it lasts"
     if recover is not None and recover > policy.CHAOS_RECOVERY_SECONDS:

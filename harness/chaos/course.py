@@ -23,10 +23,9 @@ Flags = NDArray[np.bool_]
 
 _STEADY_WINDOWS = 5
 """Good ones after each other, before users count as served again: one is chance."""
+STEADY_SECONDS = _STEADY_WINDOWS * CHAOS_WINDOW_SECONDS
 _STAYS_SHARE = 0.9
 """Of the windows from then on: other work on the machine spoils one now and then."""
-_APART_NS = 1_000_000_000
-"""Between two faults, for the first to be over before the second begins."""
 WINDOW_NS = round(CHAOS_WINDOW_SECONDS * 1e9)
 
 
@@ -74,12 +73,16 @@ class Course(NamedTuple):
     recover_seconds: float | None
     """From its end until users were served again and stayed so, the longest; None: of one, never."""
     operations_lost: int
-    """Writes that were acknowledged, and missed after the faults though nobody had removed them."""
+    """Writes acknowledged before the faults were over, and missed at the first read after, though nobody had removed
+    them: gone, or evicted."""
     windows: tuple[Window, ...]
 
 
-def course(rows: Column, spans: Sequence[Span]) -> Course:
-    """What users saw, from their rows (the first target's) and the spans of the faults."""
+def course(rows: Column, spans: Sequence[Span], apart_seconds: float = 1.0) -> Course:
+    """What users saw, from their rows (the first target's) and the spans of the faults.
+
+    apart_seconds: between two faults, for the recovery from the first to be seen before the second begins.
+    """
     batch = _requests(rows)
     due = np.where(batch.due_ns > 0, batch.due_ns, batch.start_ns)
     answered = batch.outcome == Outcome.OK
@@ -90,48 +93,39 @@ def course(rows: Column, spans: Sequence[Span]) -> Course:
         broken |= (due >= span.began_ns) & (due < span.ended_ns)
     windows = _windows(batch, due, answered, good)
     zero = int(due.min()) if len(due) else 0
-    told = [_episode(batch, due, good, windows, zero, *episode) for episode in episodes(spans)]
-    noticed = [first for span in spans if (first := _noticed(batch, due, good, span)) is not None]
-    last = told[-1].recover
+    recovered = [
+        _served_again(windows, zero, span.ended_ns, next_ns) for span, next_ns in episodes(spans, apart_seconds)
+    ]
+    noticed = {span: first for span in spans if (first := _noticed(batch, due, good, span)) is not None}
+    borne = [_served_again(windows, zero, span.began_ns, span.ended_ns) if span in noticed else 0.0 for span in spans]
+    last = recovered[-1]
     settled = ended if last is None else ended + round(last * 1e9)
     return Course(
         before=_part(batch, due, answered, good, due < began),
         during=_part(batch, due, answered, good, broken),
         after=_part(batch, due, answered, good, due >= settled),
         whole=_part(batch, due, answered, good, np.ones(len(due), dtype=np.bool_)),
-        detect_seconds=max(noticed, default=None),
-        degrade_seconds=_longest([each.degrade for each in told]),
-        recover_seconds=_longest([each.recover for each in told]),
+        detect_seconds=max(noticed.values(), default=None),
+        degrade_seconds=_longest(borne),
+        recover_seconds=_longest(recovered),
         operations_lost=_lost(rows, ended),
         windows=windows,
     )
 
 
-def episodes(spans: Sequence[Span]) -> list[tuple[Span, int | None]]:
+def episodes(spans: Sequence[Span], apart_seconds: float) -> list[tuple[Span, int | None]]:
     """Faults that overlap, or come so soon after each other that nothing can be said of the time between, as one.
 
     Each with the beginning of the next.
     """
+    apart_ns = apart_seconds * 1e9
     found: list[Span] = []
     for span in sorted(spans):
-        if found and span.began_ns - found[-1].ended_ns < _APART_NS:
+        if found and span.began_ns - found[-1].ended_ns < apart_ns:
             found[-1] = Span(found[-1].began_ns, max(found[-1].ended_ns, span.ended_ns))
         else:
             found.append(span)
     return list(zip(found, [*(span.began_ns for span in found[1:]), None], strict=True))
-
-
-class _Told(NamedTuple):
-    degrade: float | None
-    recover: float | None
-
-
-def _episode(
-    batch: Batch, due: Column, good: Flags, windows: Sequence[Window], zero_ns: int, span: Span, next_ns: int | None
-) -> _Told:
-    noticed = _noticed(batch, due, good, span) is not None
-    degrade = _served_again(windows, zero_ns, span.began_ns, span.ended_ns) if noticed else 0.0
-    return _Told(degrade, _served_again(windows, zero_ns, span.ended_ns, next_ns))
 
 
 def _noticed(batch: Batch, due: Column, good: Flags, span: Span) -> float | None:
@@ -197,30 +191,25 @@ def _served_again(windows: Sequence[Window], zero_ns: int, since_ns: int, until_
 
 
 def _lost(rows: Column, ended_ns: int) -> int:
-    """By key, in the order of starts: a miss after the faults where the last write was acknowledged and still lives."""
+    """By key, in the order of starts: the first read after the faults misses what was acknowledged before their end."""
     batch = Batch(rows)
     sure: dict[int, tuple[int, int]] = {}
     """Key -> when the acknowledged write ended, and when its time is over."""
+    busy: dict[int, int] = {}
+    """Key -> until when something was written or removed: what overlaps that may have come before it."""
     lost = 0
     order = np.argsort(batch.start_ns, kind="stable")
+    columns = ("op", "key", "tag", "ttl_ns", "start_ns", "end_ns", "outcome")
     for op, key, tag, ttl_ns, start, end, outcome in zip(
-        *(
-            getattr(batch, name)[order].tolist()
-            for name in ("op", "key", "tag", "ttl_ns", "start_ns", "end_ns", "outcome")
-        ),
-        strict=True,
+        *(getattr(batch, name)[order].tolist() for name in columns), strict=True
     ):
-        held = sure.get(key)
-        if op == Op.SET and outcome == Outcome.OK:
-            # One that overlaps another write may have come before it.
-            sure[key] = (end, start + ttl_ns if ttl_ns != NO_TTL else 2**62)
-        elif op == Op.CLEAR:
-            continue  # what a restart or a flush took is what is counted
-        elif op in (Op.SET, Op.DELETE) and outcome != Outcome.FAIL:
+        if op in (Op.SET, Op.DELETE) and outcome != Outcome.FAIL:
+            alone, busy[key] = start > busy.get(key, 0), max(end, busy.get(key, 0))
             sure.pop(key, None)
-        elif op == Op.GET and outcome == Outcome.OK and held is not None and start > held[0]:
-            if tag == MISS and start >= ended_ns and end < held[1]:
-                lost += 1
-            if tag == MISS:
+            if op == Op.SET and outcome == Outcome.OK and alone and end < ended_ns:
+                sure[key] = (end, start + ttl_ns if ttl_ns != NO_TTL else 2**62)
+        elif op == Op.GET and outcome == Outcome.OK and (held := sure.get(key)) is not None and start > held[0]:
+            lost += start >= ended_ns and tag == MISS and end < held[1]
+            if tag == MISS or start >= ended_ns:
                 del sure[key]
     return lost

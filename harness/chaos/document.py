@@ -68,15 +68,16 @@ class ExperimentResult(Document):
     degrade_seconds: float | None
     recover_seconds: float | None
     operations_lost: int | None
-    """Writes that were acknowledged, and missed after the faults though nobody had removed them: legal, and told."""
+    """Writes acknowledged before the faults were over and missed at the first read after: evicted, or gone."""
     stale_reads: int | None
-    """Answers after the faults that break a law: never legal."""
+    """Findings against the laws of freshness (C1, C2, C4, C6), of the whole run: never legal."""
     loads: int
     """Fetched from behind the cache."""
     stampedes: int
     """Of those, begun while another of the same key was under way."""
+    fresh_bytes: int | None
     memory_bytes: int | None
-    """Resident in the host at the end."""
+    """Resident in the host before anybody used it, and at the end."""
     checks: tuple[CheckedResult, ...]
     series: tuple[WindowResult, ...]
     journal: str | None

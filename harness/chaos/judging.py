@@ -30,9 +30,10 @@ _LEAST = 100
 def judge(plan: Plan, text: str, outcome: Outcome, *, role: str = "baseline", seconds: float = 0.0) -> ExperimentResult:
     """The result of one experiment on one cache."""
     spans = [told.span for told in outcome.told]
-    seen = course.course(outcome.rows, spans) if spans and len(outcome.rows) else None
+    apart = plan.holds.recovers_within + course.STEADY_SECONDS
+    seen = course.course(outcome.rows, spans, apart) if spans and len(outcome.rows) else None
     lawful = _laws(plan, outcome)
-    checks = [*_broke(outcome, seen), *_lived(plan, outcome), *lawful, _bounded(outcome)]
+    checks = [*_broke(plan, outcome, seen), *_lived(plan, outcome), *lawful, _bounded(outcome)]
     if seen is not None:
         checks += holds(plan.holds, seen)
     verdict, reason = _verdict(text, checks, seen)
@@ -69,6 +70,7 @@ def judge(plan: Plan, text: str, outcome: Outcome, *, role: str = "baseline", se
         stale_reads=_stale(lawful),
         loads=outcome.result["loads"],
         stampedes=outcome.result["stampedes"],
+        fresh_bytes=outcome.fresh_bytes,
         memory_bytes=outcome.memory_bytes,
         checks=tuple(checks),
         series=() if seen is None else tuple(WindowResult(**window._asdict()) for window in seen.windows),
@@ -82,7 +84,10 @@ def holds(asked: Holds, seen: Course) -> list[CheckedResult]:
     found = []
     if asked.available_during is not None:
         found.append(_available("available_during", asked.available_during, seen.during, "while it lasted"))
-    found.append(_available("available_after", asked.available_after, seen.after, "after users had recovered"))
+    after = _available("available_after", asked.available_after, seen.after, "after users had recovered")
+    if seen.recover_seconds is None:
+        after = after.model_copy(update={"verdict": CheckVerdict.SKIPPED, "summary": "users never recovered"})
+    found.append(after)
     if asked.degrades_within is not None:
         found.append(
             _within(
@@ -121,7 +126,7 @@ def _within(name: str, most: float, took: float | None, title: str, never: str) 
     return _check(name, title, verdict, f"after {took:.1f} s")
 
 
-def _broke(outcome: Outcome, seen: Course | None) -> list[CheckedResult]:
+def _broke(plan: Plan, outcome: Outcome, seen: Course | None) -> list[CheckedResult]:
     """C13: what has to be true before anything can be said."""
     found = []
     title = "every fault was seen to act, and to end"
@@ -129,14 +134,27 @@ def _broke(outcome: Outcome, seen: Course | None) -> list[CheckedResult]:
         found.append(_check("C13", title, CheckVerdict.UNKNOWN, "nothing was broken: all was not well before"))
         return found
     for told in outcome.told:
+        why = None
         if not told.fired:
-            found.append(
-                _check("C13", title, CheckVerdict.UNKNOWN, f"{told.name} was not seen to act: {told.evidence}")
-            )
+            why = "was not seen to act"
         elif not told.ended:
-            found.append(
-                _check("C13", title, CheckVerdict.UNKNOWN, f"{told.name} was not seen to end: {told.evidence}")
+            why = "was not seen to end"
+        elif not told.whole:
+            why = "did not last as long as it was asked to"
+        if why is not None:
+            found.append(_check("C13", title, CheckVerdict.UNKNOWN, f"{told.name} {why}: {told.evidence}"))
+    if outcome.trouble is not None:
+        why = f"the second tier died, which nobody had asked for: {outcome.trouble}"
+        found.append(_check("C13", "nothing else breaks", CheckVerdict.UNKNOWN, why))
+    if "second_tier" in plan.needs and outcome.tier_used is False:
+        why = "the cache asked its second tier nothing, so it cannot have missed it"
+        found.append(_check("C13", "the cache uses what is broken", CheckVerdict.UNKNOWN, why))
+    if outcome.deviated:
+        found.append(
+            _check(
+                "hypothesis", "the steady state holds after the method", CheckVerdict.FAIL, "it did not hold any more"
             )
+        )
     if seen is not None:
         before = seen.before
         steady = (
@@ -150,7 +168,7 @@ def _broke(outcome: Outcome, seen: Course | None) -> list[CheckedResult]:
             share = "nothing" if before.timely is None else _percent(before.timely)
             told_ = f"{share} of {before.operations:,} operations before the first fault were answered in time"
             found.append(_check("C13", "users are served before anything is broken", CheckVerdict.UNKNOWN, told_))
-    if not found:
+    if not any(check.id == "C13" for check in found):
         names = ", ".join(dict.fromkeys(told.name for told in outcome.told))
         found.append(_check("C13", title, CheckVerdict.PASS, names))
     return found
@@ -188,9 +206,9 @@ def _verdict(text: str, checks: list[CheckedResult], seen: Course | None) -> tup
     if lies:
         return Verdict.ROLLBACK, f"{lies[0].id}: {lies[0].summary}"
     unknown = [check for check in checks if check.verdict is CheckVerdict.UNKNOWN]
-    if unknown:
-        return Verdict.INCONCLUSIVE, unknown[0].summary
     failed = [check for check in checks if check.verdict is CheckVerdict.FAIL]
+    if any(check.id == "C13" for check in unknown) or (unknown and not failed):
+        return Verdict.INCONCLUSIVE, unknown[0].summary
     if failed:
         return Verdict.ROLLBACK, f"{failed[0].summary}; required: {failed[0].title}"
     if seen is None:
@@ -238,5 +256,6 @@ def skipped(plan: Plan, text: str, role: str, why: str) -> ExperimentResult:
         role=role,  # type: ignore[arg-type]  # one of the two
         verdict="skipped", reason=why, faults=(), before=None, during=None, after=None, availability=None, errors={},
         detect_seconds=None, degrade_seconds=None, recover_seconds=None, operations_lost=None, stale_reads=None,
-        loads=0, stampedes=0, memory_bytes=None, checks=(), series=(), journal=None, elapsed_seconds=0.0,
+        loads=0, stampedes=0, fresh_bytes=None, memory_bytes=None, checks=(), series=(), journal=None,
+        elapsed_seconds=0.0,
     )  # fmt: skip

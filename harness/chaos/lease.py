@@ -11,6 +11,7 @@ import threading
 from types import TracebackType
 
 from harness.chaos.undo import Undo, perform
+from harness.errors import HarnessError
 
 _END_SECONDS = 10.0
 
@@ -79,10 +80,18 @@ class Leases:
         """Undo all that is held, the last first; what went wrong."""
         with self._lock:
             held = list(self._held.values())
-        problems = [lease.end() for lease in reversed(held)]
+        problems = []
+        for lease in reversed(held):
+            try:
+                problems.append(lease.end())
+            except HarnessError as error:  # undone, and the keeper not told: it has died
+                problems.append(str(error))
         return [problem for problem in problems if problem]
 
     def _tell(self, said: dict[str, object]) -> None:
         assert self._keeper.stdin is not None  # a pipe was asked for
-        self._keeper.stdin.write(json.dumps(said) + "\n")
-        self._keeper.stdin.flush()
+        try:
+            self._keeper.stdin.write(json.dumps(said) + "\n")
+            self._keeper.stdin.flush()
+        except BrokenPipeError:
+            raise HarnessError("the keeper died, so nothing more may be broken; run it again") from None

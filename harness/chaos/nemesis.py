@@ -20,6 +20,8 @@ GRACE_SECONDS = 10.0
 _HEAL_SECONDS = 5.0
 """In which its end must show."""
 _LOOK_SECONDS = 0.02
+_WHOLE_SHARE = 0.9
+"""Of the time that was asked for, that a fault must have lasted."""
 _FIRE_SECONDS = 1.0
 """In which its beginning must show."""
 
@@ -62,6 +64,8 @@ class Told(NamedTuple):
     ended: bool
     evidence: str
     span: Span
+    whole: bool = True
+    """Whether it lasted as long as was asked."""
 
 
 class Nemesis:
@@ -71,6 +75,8 @@ class Nemesis:
         self._leases = leases
         self._lock = threading.Lock()
         self._held: list[Lease] = []
+        self._lasting = 0
+        self._quiet = threading.Condition(self._lock)
         self.told: list[Told] = []
         self.over = threading.Event()
         """Set when nothing more is to be broken: whoever waits in a fault ends it."""
@@ -78,7 +84,9 @@ class Nemesis:
     def inflict(self, fault: Fault, seconds: float) -> Told:
         """Break it for so long. It is whole again when this returns, or raises."""
         leases = [self._leases.take(undo, seconds + GRACE_SECONDS) for undo in fault.undos()]
-        self._held += leases
+        with self._lock:
+            self._held += leases
+            self._lasting += 1
         began_ns = time.monotonic_ns()
         fired = ended = Evidence(False, "")
         begun = False
@@ -103,16 +111,29 @@ class Nemesis:
             ended = Evidence(False, "; ".join(problems)) if problems else self._until(fault.ended, _HEAL_SECONDS)
             told = Told(
                 fault.name, fault.target, fired.shown, ended.shown, f"{fired.told}; {ended.told}",
-                Span(began_ns, ended_ns),
+                Span(began_ns, ended_ns), whole=ended_ns - began_ns >= _WHOLE_SHARE * seconds * 1e9,
             )  # fmt: skip
-            with self._lock:
+            with self._quiet:
                 self.told.append(told)
+                self._lasting -= 1
+                self._quiet.notify_all()
         return told
 
+    def heal(self) -> list[str]:
+        """End what lasts, and wait until it has ended; what went wrong. Other things may be broken after it."""
+        problems = self.stop()
+        with self._quiet:
+            if not self._quiet.wait_for(lambda: not self._lasting, _HEAL_SECONDS + GRACE_SECONDS):
+                problems.append("a fault did not end")
+        self.over.clear()
+        return problems
+
     def stop(self) -> list[str]:
-        """End what lasts; what went wrong."""
+        """End what lasts, and whatever would come; what went wrong."""
         self.over.set()
-        problems = [lease.end() for lease in reversed(self._held)]
+        with self._lock:
+            held, self._held = self._held, []
+        problems = [lease.end() for lease in reversed(held)]
         return [problem for problem in problems if problem]
 
     @staticmethod

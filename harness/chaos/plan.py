@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 import scenarios
 from harness.errors import UsageError
@@ -38,6 +38,8 @@ NEEDS: dict[Need, str] = {
 }
 """What an experiment may need, and why it cannot be had."""
 _Share = Annotated[float, Field(ge=0, le=1)]
+_Limit = Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)]
+"""Seconds."""
 
 
 class _Frozen(BaseModel):
@@ -51,9 +53,9 @@ class Holds(_Frozen):
     """Of the operations that came while a fault lasted, so many are answered."""
     available_after: _Share = 0.99
     """Of those that come when all faults are over and users have recovered."""
-    degrades_within: PositiveFloat | None = None
+    degrades_within: _Limit | None = None
     """Seconds from the beginning of a fault until users are served again though it lasts."""
-    recovers_within: PositiveFloat
+    recovers_within: _Limit
     """Seconds from the end of the last fault until users are served as before, and stay so."""
     lives: bool = True
     """Whether the host must live through it. A host that an experiment ends itself is not meant."""
@@ -66,7 +68,7 @@ class Load(_Frozen):
     """A file in `scenarios/load`."""
     workload: str = "chaos"
     users: PositiveInt = 20
-    rate: PositiveFloat = 500.0
+    rate: Annotated[float, Field(gt=0, le=5_000, allow_inf_nan=False)] = 500.0
     capacity: PositiveInt | None = None
     """Entries; None: the workload's, or a quarter of its keys where there is a second tier, so that it is needed."""
 
@@ -80,9 +82,9 @@ class Plan(_Frozen):
     needs: tuple[Need, ...] = ()
     load: Load = Load()
     holds: Holds
-    steady_seconds: PositiveFloat = 1.5
+    steady_seconds: _Limit = 1.5
     """Of load before the first fault."""
-    settle_seconds: PositiveFloat = 3.0
+    settle_seconds: _Limit = 3.0
     """Of load after the last."""
 
 
@@ -128,7 +130,8 @@ def read(path: Path) -> dict[str, Any]:
 
 def plan(experiment: dict[str, Any], name: str) -> Plan:
     """What an experiment says to Cachegate. Raises UsageError if that is missing or wrong."""
-    extensions = experiment.get("extensions") or []
+    extensions = experiment.get("extensions")
+    extensions = extensions if isinstance(extensions, list) else []
     ours = [each for each in extensions if isinstance(each, dict) and each.get("name") == EXTENSION]
     if not ours:
         raise UsageError(

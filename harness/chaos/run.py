@@ -6,6 +6,7 @@ controls find it, whether `cachegate chaos` runs the file or Chaos Toolkit's own
 
 from __future__ import annotations
 
+import itertools
 import random
 import tempfile
 import threading
@@ -23,13 +24,15 @@ from harness.chaos.lease import Leases
 from harness.chaos.nemesis import Fault, Nemesis, Told
 from harness.chaos.plan import Plan
 from harness.chaos.proxy_server import found_server
-from harness.chaos.topology import Topology, missing, topology
+from harness.chaos.topology import LEASE_SECONDS, Topology, missing, topology
+from harness.chaos.undo import FOLDER_PREFIX, remove_folder
 from harness.errors import HarnessError, UsageError
 from harness.load import samples, single
 from harness.load.connection import BrokenError, Connection, command
 from harness.load.driver import Driver
 from harness.load.hosts import Server
 from harness.load.plan import scenario, target
+from harness.load.samples import MOST_WORKERS
 from harness.measure.generate import draw
 from harness.measure.workload import parse
 
@@ -59,11 +62,17 @@ class Outcome(NamedTuple):
     """What went wrong with the host."""
     entries: int | None
     """In it at the end."""
+    fresh_bytes: int | None
     memory_bytes: int | None
-    """Resident in the host at the end."""
+    """Resident in the host before anybody used it, and at the end."""
     proxies: str
     prefix: str
     deviated: bool
+    """Whether the hypothesis did not hold after the method."""
+    trouble: str | None
+    """What happened to the second tier that nobody had asked for."""
+    tier_used: bool | None
+    """Whether the cache asked its second tier anything; None where that is not known."""
 
 
 class Run:
@@ -77,6 +86,7 @@ class Run:
         self.outcome: Outcome | None = None
         self.rows: list[tuple[int, ...]] = []
         """Operations of the faults themselves."""
+        self._tags = itertools.count(1)
         self._stack = ExitStack()
         self._topology: Topology | None = None
         self._nemesis: Nemesis | None = None
@@ -109,8 +119,9 @@ class Run:
         """
         plan, stack = self.plan, self._stack
         self.say("starting the cache, the proxies and the users")
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cachegate-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)))
         leases = stack.enter_context(Leases())
+        leases.take(remove_folder(str(folder)), LEASE_SECONDS)
         self._nemesis = Nemesis(leases)
         server = stack.enter_context(found_server(self.seed))
         self._topology = made = stack.enter_context(topology(self.text, self._capacity(), server, leases))
@@ -149,6 +160,10 @@ class Run:
             if time.monotonic() > end:
                 raise HarnessError(f"{self.plan.load.users} users were not there within {_START_SECONDS:g} s")
 
+    def next_tag(self) -> int:
+        """The tag of the next write of a fault, of no other write anywhere."""
+        return next(self._tags) * MOST_WORKERS + MOST_WORKERS - 1
+
     def inflict(self, fault: Fault, seconds: float) -> str:
         """Break something for so long; what was seen."""
         self.say(f"{fault.name}: {fault.target}, for {seconds:g} s")
@@ -171,7 +186,9 @@ class Run:
             raise self._failed
         if self._result is None:
             raise HarnessError("the users did not end")
-        host = self.topology.host
+        host, second = self.topology.host, self.topology.second
+        trouble = None if second is None else second.died()
+        used = None if second is None or trouble else _used(second)
         problem = host.died() or ("; ".join(problems) or None)
         entries = None
         if problem is None:
@@ -196,10 +213,13 @@ class Run:
             capacity=host.capacity,
             problem=problem,
             entries=entries,
+            fresh_bytes=self.topology.fresh_bytes,
             memory_bytes=memory_bytes,
             proxies=self.topology.proxies,
             prefix=self._prefix,
             deviated=deviated,
+            trouble=trouble,
+            tier_used=used,
         )
         return self.outcome
 
@@ -245,6 +265,15 @@ def current() -> Run:
 def prepared() -> Run | None:
     """The run that was prepared, if any."""
     return _current
+
+
+def _used(second: Server) -> bool | None:
+    """Whether anything was asked of a second tier of ours."""
+    try:
+        found = second.info()
+    except BrokenError:
+        return None
+    return any(int(found.get(f"cachegate_{name}_ok", "0")) for name in ("get", "set", "delete"))
 
 
 def _entries(host: Server) -> int | None:

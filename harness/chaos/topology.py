@@ -27,7 +27,7 @@ _MEMORY_PARAMETER = "max_memory_mb"
 _MEGABYTE = 1024 * 1024
 _TIER = "improved"
 """What stands behind a cache that names no second tier of its own: another host."""
-_LEASE_SECONDS = 3_600.0
+LEASE_SECONDS = 3_600.0
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Topology:
         port = target(old.url).port
         text, capacity = (self.host_text, self.capacity) if which == "host" else (_TIER, None)
         server = hosts.start(text, capacity, debug=True, port=port)
-        self.leases.take(end(_pid(server)), _LEASE_SECONDS)
+        self.leases.take(end(_pid(server)), LEASE_SECONDS)
         if which == "host":
             self.host = server
         else:
@@ -114,7 +114,7 @@ def topology(text: str, capacity: int | None, server: ProxyServer, leases: Lease
         def link(name: str, upstream: str) -> Link:
             place = target(upstream)
             named = f"cachegate-{token}-{name}"
-            leases.take(remove_proxy(server.url, named), _LEASE_SECONDS)
+            leases.take(remove_proxy(server.url, named), LEASE_SECONDS)
             proxy = server.create(named, f"{place.address}:{place.port}")
             address, _, port = proxy.listen.rpartition(":")
             if address not in ("127.0.0.1", "localhost", "[::1]"):
@@ -124,7 +124,7 @@ def topology(text: str, capacity: int | None, server: ProxyServer, leases: Lease
         def start(spec: str, entries: int | None) -> Server:
             found = hosts.start(spec, entries, debug=True)
             stack.callback(found.kill)
-            leases.take(end(_pid(found)), _LEASE_SECONDS)
+            leases.take(end(_pid(found)), LEASE_SECONDS)
             return found
 
         second = tier = None

@@ -6,16 +6,19 @@ Each kind may be done twice, and does nothing to a process that only has the num
 from __future__ import annotations
 
 import resource
+import shutil
 import signal
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
 from harness.chaos import cgroups
 
+FOLDER_PREFIX = "cachegate-"
 _PATIENCE_SECONDS = 2.0
 _CREATED_SECONDS = 0.05
 """A process began at the same time if within this."""
@@ -52,6 +55,11 @@ def remove_proxy(url: str, name: str) -> Undo:
 def remove_group(path: str) -> Undo:
     """Take a control group away; its processes go on outside."""
     return Undo("group", {"path": path})
+
+
+def remove_folder(path: str) -> Undo:
+    """Take a temporary folder of ours away."""
+    return Undo("folder", {"path": path})
 
 
 def perform(undo: Undo) -> str | None:
@@ -94,6 +102,14 @@ def _proxy(url: str, name: str) -> None:
     except urllib.error.HTTPError as error:
         if error.code != 404:  # it is gone
             raise
+    except urllib.error.URLError as error:
+        if not isinstance(error.reason, ConnectionRefusedError):  # the server is gone, and its proxies with it
+            raise
+
+
+def _folder(path: str) -> None:
+    if Path(path).name.startswith(FOLDER_PREFIX):  # nobody's but ours
+        shutil.rmtree(path, ignore_errors=True)
 
 
 _KINDS: dict[str, Callable[..., None]] = {
@@ -102,4 +118,5 @@ _KINDS: dict[str, Callable[..., None]] = {
     "limit": _limit,
     "proxy": _proxy,
     "group": cgroups.remove,
+    "folder": _folder,
 }

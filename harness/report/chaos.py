@@ -146,6 +146,10 @@ def _show_one(each: ExperimentResult, console: Console, *, alone: bool = False) 
     console.print(f"  {escape(_times(each))}", soft_wrap=True)
     if each.loads:
         console.print(f"  {each.loads:,} loads from behind the cache, {each.stampedes:,} made twice", soft_wrap=True)
+    if each.fresh_bytes and each.memory_bytes:
+        console.print(
+            f"  host memory {each.fresh_bytes / 1e6:.0f} MB when fresh, {each.memory_bytes / 1e6:.0f} MB at the end"
+        )
     if each.errors:
         told = ", ".join(f"{count:,} {what}" for what, count in sorted(each.errors.items()))
         console.print(f"  {told}", soft_wrap=True)
@@ -171,7 +175,7 @@ def _times(each: ExperimentResult) -> str:
         parts.append(_after("borne", each.degrade_seconds, "not borne before it ended"))
         parts.append(_after("as before", each.recover_seconds, "never as before", " it ended"))
     lost, stale = each.operations_lost or 0, each.stale_reads or 0
-    parts.append(f"{_count(lost, 'acknowledged write')} gone" if lost else "no write lost")
+    parts.append(f"{_count(lost, 'acknowledged write')} gone or evicted" if lost else "no write gone")
     if stale:
         parts.append(f"{_count(stale, 'finding')} against the laws of freshness")
     return "; ".join(parts)
@@ -232,7 +236,7 @@ def as_markdown(document: ChaosDocument) -> str:
     """The document as Markdown, for a comment on a pull request."""
     lines = [f"### {VERDICT_SIGNS[document.verdict]} {document.verdict.upper()}", "", cell(document.reason), ""]
     lines += [
-        "| experiment | cache | | answered while broken | noticed | recovered | lost |",
+        "| experiment | cache | | answered while broken | noticed | recovered | gone |",
         "|---|---|---|--:|--:|--:|--:|",
     ]
     for each in document.experiments:

@@ -8,7 +8,7 @@ length a client announces, 780 MB of address space for twelve bytes, and cannot 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 OK = b"+OK\r\n"
@@ -27,7 +27,7 @@ Command = list[bytes]
 class ProtocolError(Exception):
     """What came is no RESP, or more than is allowed: the message is told to the client, whose connection ends."""
 
-    before: list[Command]
+    before: Sequence[Command] = ()
     """Whole commands that came before it, which are answered."""
 
 

@@ -32,9 +32,12 @@ def span(began: float, ended: float) -> Span:
     return Span(at(began), at(ended))
 
 
-def told(began: float = 2.0, ended: float = 3.0, *, fired: bool = True, over: bool = True, name: str = "pause") -> Told:
+def told(
+    began: float = 2.0, ended: float = 3.0, *, fired: bool = True, over: bool = True, whole: bool = True,
+    name: str = "pause",
+) -> Told:  # fmt: skip
     """What became of a fault."""
-    return Told(name, "host", fired, over, "seen", span(began, ended))
+    return Told(name, "host", fired, over, "seen", span(began, ended), whole)
 
 
 def operation(op: int, start: float, tag: int = MISS, *, took: float = 0.001, **more: int) -> dict[str, int]:
@@ -71,9 +74,12 @@ def outcome(rows: list[dict[str, int]], faults: list[Told], **more: Any) -> Outc
         "capacity": None,
         "problem": None,
         "entries": None,
+        "fresh_bytes": None,
         "memory_bytes": None,
         "proxies": "embedded",
         "prefix": "",
         "deviated": False,
+        "trouble": None,
+        "tier_used": None,
     }
     return Outcome(**(fields | more))

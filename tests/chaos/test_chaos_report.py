@@ -42,7 +42,7 @@ def experiment(
         faults=(STOPPED,),
         before=part, during=part, after=part, availability=0.95, errors={"connection lost": 1_204}, detect_seconds=0.5,
         degrade_seconds=None, recover_seconds=0.07, operations_lost=3, stale_reads=2, loads=10, stampedes=1,
-        memory_bytes=1, checks=(lied,) if verdict is Verdict.ROLLBACK else (),
+        fresh_bytes=30_000_000, memory_bytes=90_000_000, checks=(lied,) if verdict is Verdict.ROLLBACK else (),
         series=SERIES,
         journal="here.json", elapsed_seconds=9.0,
     )  # fmt: skip
@@ -72,7 +72,7 @@ def test_one_experiment_is_told_whole() -> None:
     for told in (
         "ROLLBACK  it lied", "pause on improved", "pause (host) for 0.3 s: acted, was not seen to end", "stopped",
         "in time  ████   ███", "noticed after 0.5 s; not borne before it ended; as before 70.0 ms after it ended",
-        "3 acknowledged writes gone; 2 findings against the laws of freshness",
+        "3 acknowledged writes gone or evicted; 2 findings against the laws of freshness",
         "10 loads from behind the cache, 1 made twice",
         "1,204 connection lost", "fail C1: 2 times; it lied", "at 3 s", "note it was busy; wait", "proxies: embedded",
     ):  # fmt: skip

@@ -19,14 +19,16 @@ def check(id_: str, verdict: CheckVerdict, kind: Any = "condition") -> CheckedRe
 
 def experiment(
     role: Any, verdict: Any = Verdict.PROCEED, *, during: float = 0.95, recover: float | None = 0.5,
-    checks: tuple[CheckedResult, ...] = (), name: str = "pause",
+    checks: tuple[CheckedResult, ...] = (), name: str = "pause", after: float = 1.0,
 ) -> ExperimentResult:  # fmt: skip
     """One experiment on one cache."""
     part = PartResult(operations=1000, answered=during, timely=during, hit_ratio=0.5, p50=0.001, p99=0.01)
     return ExperimentResult(
         name=name, title="It", question="Well?", arm=role, role=role, verdict=verdict, reason="so", faults=(),
-        before=part, during=part, after=part, availability=during, errors={}, detect_seconds=0.1, degrade_seconds=None,
-        recover_seconds=recover, operations_lost=0, stale_reads=0, loads=0, stampedes=0, memory_bytes=None,
+        before=part, during=part, after=part.model_copy(update={"answered": after}), availability=during, errors={},
+        detect_seconds=0.1, degrade_seconds=None,
+        recover_seconds=recover, operations_lost=0, stale_reads=0, loads=0, stampedes=0, fresh_bytes=None,
+        memory_bytes=None,
         checks=checks, series=(), journal=None, elapsed_seconds=1.0,
     )  # fmt: skip
 
@@ -48,6 +50,16 @@ LATE = (check("recovers_within", CheckVerdict.FAIL),)
         ({"verdict": Verdict.ROLLBACK, "checks": LIE}, {"verdict": Verdict.ROLLBACK, "checks": LIE}, Verdict.ROLLBACK),
         ({}, {"verdict": Verdict.ROLLBACK, "checks": LATE}, Verdict.ROLLBACK),
         ({"verdict": Verdict.ROLLBACK, "checks": LATE}, {"verdict": Verdict.ROLLBACK, "checks": LATE}, Verdict.PROCEED),
+        (
+            {"verdict": Verdict.ROLLBACK, "checks": LATE},
+            {"verdict": Verdict.ROLLBACK, "checks": LATE, "recover": None},
+            Verdict.ROLLBACK,
+        ),
+        (
+            {"verdict": Verdict.ROLLBACK, "checks": LATE},
+            {"verdict": Verdict.ROLLBACK, "checks": LATE, "after": 0.4},
+            Verdict.ROLLBACK,
+        ),
         ({"verdict": Verdict.INCONCLUSIVE}, {}, Verdict.INCONCLUSIVE),
         ({}, {"verdict": Verdict.INCONCLUSIVE}, Verdict.INCONCLUSIVE),
         ({"verdict": "skipped"}, {}, "skipped"),

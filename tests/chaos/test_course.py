@@ -87,9 +87,24 @@ def test_the_last_of_several_faults() -> None:
     assert seen.before.operations == 200
 
 
+def test_peace_between_two_faults_is_not_borne() -> None:
+    """Users who are served between them were not served while one lasted."""
+    faults = [span(1.0, 2.0), span(2.9, 3.4)]
+    rows = [*reads(0, 1), *reads(1, 2, outcome=UNKNOWN), *reads(2, 6)]
+    assert course(table(rows), faults).degrade_seconds is None
+
+
+def test_a_recovery_cut_short_is_part_of_the_next() -> None:
+    """What is asked to be over in two seconds cannot be judged after one and a half."""
+    faults = [span(1.0, 1.5), span(3.0, 3.5)]
+    rows = [*reads(0, 1), *reads(1, 2.8, outcome=UNKNOWN), *reads(2.8, 3), *reads(3, 4, outcome=UNKNOWN), *reads(4, 8)]
+    assert course(table(rows), faults, apart_seconds=1.0).recover_seconds is None
+    assert course(table(rows), faults, apart_seconds=2.5).recover_seconds == pytest.approx(0.5)
+
+
 def test_faults_that_overlap_are_one_episode() -> None:
     """So are those that follow each other too soon to see a recovery between."""
-    found = episodes([span(3.0, 3.5), span(1.0, 2.0), span(1.5, 2.5), span(6.0, 7.0)])
+    found = episodes([span(3.0, 3.5), span(1.0, 2.0), span(1.5, 2.5), span(6.0, 7.0)], 1.0)
     assert found == [(span(1.0, 3.5), at(6.0)), (span(6.0, 7.0), None)]
 
 
@@ -102,6 +117,10 @@ LOST = operation(GET, 3.5, MISS)
     [
         ([WRITTEN, LOST], 1),
         ([WRITTEN, LOST, operation(GET, 3.6, MISS)], 1),
+        ([WRITTEN, operation(GET, 3.2, 1024), LOST], 0),
+        ([operation(SET, 3.1, 1024), LOST], 0),
+        ([WRITTEN, operation(DELETE, 1.0, 1, took=0.01), LOST], 0),
+        ([operation(DELETE, 0.99, 1, took=0.5), WRITTEN, LOST], 0),
         ([WRITTEN, operation(GET, 3.5, 1024)], 0),
         ([WRITTEN, operation(GET, 1.5, MISS), LOST], 0),
         ([WRITTEN, operation(DELETE, 1.5, 1), LOST], 0),

@@ -36,7 +36,8 @@ def test_a_fault_that_is_borne_proceeds() -> None:
 
 
 @pytest.mark.parametrize(
-    "faults", [[], [told(fired=False)], [told(over=False)], [told(), told(fired=False, name="stall")]]
+    "faults",
+    [[], [told(fired=False)], [told(over=False)], [told(whole=False)], [told(), told(fired=False, name="stall")]],
 )
 def test_what_was_not_seen_to_act_or_to_end_says_nothing(faults: list[Told]) -> None:
     """Never PROCEED, however well users were served: one of the two, and one of several, is enough."""
@@ -100,3 +101,29 @@ def test_too_few_operations_say_nothing() -> None:
     """A share of nine operations is none."""
     found = judged([*reads(0, 2), *reads(2, 2.045), *reads(3, 6)], holds={"available_during": 0.99})
     assert found.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_hypothesis_that_does_not_hold_any_more_is_a_finding() -> None:
+    """Whatever the users saw."""
+    assert judged(SMOOTH, deviated=True).verdict is Verdict.ROLLBACK
+
+
+def test_what_breaks_by_itself_makes_it_say_nothing() -> None:
+    """A second tier that died without being asked to."""
+    assert judged(SMOOTH, trouble="it ended with code 1").verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("used", "verdict"), [(False, Verdict.INCONCLUSIVE), (True, Verdict.PROCEED), (None, Verdict.PROCEED)]
+)
+def test_a_cache_that_does_not_use_what_is_broken_has_borne_nothing(used: bool | None, verdict: Verdict) -> None:
+    """Where it needs a second tier, and asked it nothing."""
+    plan = Plan(name="it", title="It", question="Well?", holds=Holds(recovers_within=2.0), needs=("second_tier",))
+    assert judge(plan, "improved", outcome(SMOOTH, [told()], tier_used=used)).verdict is verdict
+
+
+def test_never_recovered_is_not_unknown() -> None:
+    """Nothing was due after a recovery that never came: that is a ROLLBACK, not a question."""
+    found = judged([*reads(0, 2), *reads(2, 3, outcome=UNKNOWN)])
+    assert found.verdict is Verdict.ROLLBACK
+    assert [check.verdict for check in found.checks if check.id == "available_after"] == ["skipped"]

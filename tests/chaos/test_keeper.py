@@ -70,9 +70,21 @@ def test_a_process_that_only_has_the_number_is_let_alone(sleeper: psutil.Process
     assert sleeper.is_running()
 
 
-def test_a_problem_is_told() -> None:
-    """A proxy server that does not answer."""
-    assert "proxy" in str(undo.perform(undo.remove_proxy("http://127.0.0.1:1", "a")))
+def test_a_problem_is_told(tmp_path: Path) -> None:
+    """A proxy server that is gone took its proxies with it; one that answers nonsense is a problem."""
+    assert undo.perform(undo.remove_proxy("http://127.0.0.1:1", "a")) is None
+    (tmp_path / "cgroup.procs").write_text("")
+    assert "group" in str(undo.perform(undo.remove_group(str(tmp_path))))
+
+
+def test_only_folders_of_ours_are_taken_away(tmp_path: Path) -> None:
+    """Whatever is in them."""
+    ours, others = tmp_path / "cachegate-1", tmp_path / "precious"
+    for folder in (ours, others):
+        folder.mkdir()
+        (folder / "file").write_text("it")
+        assert undo.perform(undo.remove_folder(str(folder))) is None
+    assert (ours.exists(), others.exists()) == (False, True)
 
 
 def test_the_keeper_ends_what_lasts_too_long(monkeypatch: pytest.MonkeyPatch) -> None:

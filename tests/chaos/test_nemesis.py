@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness.chaos.lease import Leases
 from harness.chaos.nemesis import Evidence, Nemesis
 from harness.chaos.undo import Undo
+from harness.errors import HarnessError
 
 
 class FakeFault:
@@ -101,3 +103,25 @@ def test_an_interrupt_ends_the_fault(nemesis: Nemesis, monkeypatch: pytest.Monke
     with pytest.raises(KeyboardInterrupt):
         nemesis.inflict(fault, 60.0)
     assert fault.asked[-2:] == ["end", "ended"]
+
+
+def test_healing_ends_what_lasts_and_others_may_come(nemesis: Nemesis) -> None:
+    """What lasts in another thread is ended, and did not last as long as it was asked to; what comes after it does."""
+    with ThreadPoolExecutor(1) as pool:
+        lasting = pool.submit(nemesis.inflict, FakeFault(), 3_600.0)
+        while not nemesis._lasting:
+            pass
+        assert nemesis.heal() == []
+        assert not lasting.result().whole
+    assert nemesis.inflict(FakeFault(), 0.01).whole
+
+
+def test_a_keeper_that_died_ends_the_run() -> None:
+    """Nothing is broken that nobody would make whole; what was is undone all the same."""
+    with Leases() as leases:
+        leases._keeper.kill()
+        leases._keeper.wait()
+        fault = FakeFault()
+        with pytest.raises(HarnessError, match="keeper died"):
+            Nemesis(leases).inflict(fault, 0.0)
+        assert fault.asked == ["undos"]

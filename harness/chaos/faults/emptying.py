@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from harness.chaos.nemesis import Evidence
@@ -12,7 +13,7 @@ from harness.chaos.witness import answers, call
 from harness.history import MISS, NO_KEY, NO_TTL, Op, Outcome
 from harness.load.connection import Connection, command
 from harness.load.plan import target
-from harness.load.samples import FILLER, MOST_WORKERS, REQUESTS
+from harness.load.samples import FILLER, REQUESTS
 from harness.measure.generate import draw
 from harness.measure.workload import parse
 
@@ -36,9 +37,13 @@ class Flush:
 
     def begin(self) -> None:
         """Flush it, as an operation of the history."""
-        start_ns = time.monotonic_ns()
-        self._answer = call(self._topology.host.url, b"FLUSHALL")
-        self._rows.append(_row(Op.CLEAR, NO_KEY, MISS, NO_TTL, start_ns))
+        start_ns, outcome = time.monotonic_ns(), Outcome.UNKNOWN
+        try:
+            self._answer = call(self._topology.host.url, b"FLUSHALL")
+            if self._answer == b"+OK":
+                outcome = Outcome.OK
+        finally:
+            self._rows.append(_row(Op.CLEAR, NO_KEY, MISS, NO_TTL, start_ns, outcome))
 
     def fired(self) -> Evidence:
         """It said so."""
@@ -57,13 +62,20 @@ class MassExpiry:
 
     name = "mass_expiry"
 
-    def __init__(self, topology: Topology, rows: list[tuple[int, ...]], workload: str, ttl_seconds: float) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        rows: list[tuple[int, ...]],
+        next_tag: Callable[[], int],
+        workload: str,
+        ttl_seconds: float,
+    ) -> None:
         self.target = f"host, all keys after {ttl_seconds:g} s"
-        self._topology, self._rows, self._ttl = topology, rows, ttl_seconds
+        self._topology, self._rows, self._ttl, self._next_tag = topology, rows, ttl_seconds, next_tag
         requests = draw(parse(workload), REQUESTS)
         self._format: Any = requests.key_format.format
         self._size_of = dict(zip(requests.key.tolist(), requests.size.tolist(), strict=True))
-        self._written = 0
+        self._asked = self._accepted = 0
 
     def undos(self) -> list[Undo]:
         """None: users fill it."""
@@ -76,21 +88,25 @@ class MassExpiry:
         ttl_ms = b"%d" % round(self._ttl * 1000)
         try:
             for number, size in self._size_of.items():
-                self._written += 1
-                tag = self._written * MOST_WORKERS + MOST_WORKERS - 1
+                self._asked += 1
+                tag = self._next_tag()
                 key = self._format(number).encode()
                 head = b"%d.%b." % (tag, key)
-                start_ns = time.monotonic_ns()
-                answer = connection.call(command(b"SET", key, head + b"x" * max(0, size - len(head)), b"PX", ttl_ms))
-                outcome = Outcome.OK if answer in (b"OK", "OK") else Outcome.UNKNOWN
-                self._rows.append(_row(Op.SET, number, tag, round(self._ttl * _NS), start_ns, outcome))
+                start_ns, outcome = time.monotonic_ns(), Outcome.UNKNOWN
+                try:
+                    value = head + b"x" * max(0, size - len(head))
+                    if connection.call(command(b"SET", key, value, b"PX", ttl_ms)) in (b"OK", "OK"):
+                        outcome = Outcome.OK
+                        self._accepted += 1
+                finally:
+                    self._rows.append(_row(Op.SET, number, tag, round(self._ttl * _NS), start_ns, outcome))
         finally:
             connection.close()
 
     def fired(self) -> Evidence:
         """All were accepted."""
-        accepted = sum(row[-1] == Outcome.OK for row in self._rows)
-        return Evidence(accepted >= self._written > 0, f"{self._written:,} keys written to expire together")
+        whole = self._accepted == self._asked > 0
+        return Evidence(whole, f"{self._accepted:,} of {self._asked:,} keys written to expire together")
 
     def end(self) -> None:
         """Nothing."""

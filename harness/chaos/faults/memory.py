@@ -91,8 +91,10 @@ class Ballast:
 
     def begin(self) -> None:
         """Take it."""
-        for _ in range(self._size // _PIECE_BYTES):  # a loop that takes all at once is a stall, which is another fault
-            call(self._server.url, b"DEBUG", self._word, b"%d" % _PIECE_BYTES)
+        left = self._size
+        while left > 0:  # a loop that takes all at once is a stall, which is another fault
+            call(self._server.url, b"DEBUG", self._word, b"%d" % min(left, _PIECE_BYTES))
+            left -= _PIECE_BYTES
 
     def fired(self) -> Evidence:
         """The process has grown by at least a quarter of it: of fragments half is given back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Literal
 
@@ -30,6 +31,8 @@ class Cut:
             self.target = f"{link.name}, refused"
         self._link, self._how = link, how
         self._streams = STREAMS[direction]
+        self._names: list[str] = []
+        self._down = False
 
     def undos(self) -> list[Undo]:
         """None: a proxy is taken away with its run."""
@@ -39,22 +42,24 @@ class Cut:
         """Cut it."""
         if self._how == "refuse":
             self._link.proxy.disable()
+            self._down = True
             return
         for stream in self._streams:
-            self._link.proxy.add_toxic("timeout", stream=stream, name=f"cut_{stream}", timeout=0)
+            name = _name("cut")
+            self._link.proxy.add_toxic("timeout", stream=stream, name=name, timeout=0)
+            self._names.append(name)
 
     def fired(self) -> Evidence:
         """No answer."""
         seen = look(self._link.url)
-        return Evidence(seen.ping is None and _acts(self._link, "cut_"), f"during: {seen.told()}")
+        return Evidence(seen.ping is None and _acts(self._link, self._names), f"during: {seen.told()}")
 
     def end(self) -> None:
         """Let it pass again. What was swallowed is lost, and its connections with it."""
-        if self._how == "refuse":
+        if self._down:
             self._link.proxy.enable()
-            return
-        for stream in self._streams:
-            self._link.proxy.remove_toxic(f"cut_{stream}")
+        while self._names:
+            self._link.proxy.remove_toxic(self._names.pop())
 
     def ended(self) -> Evidence:
         """An answer."""
@@ -80,6 +85,8 @@ class Toxic:
         self._link, self._kind, self._stream = link, kind, stream
         self._toxicity, self._attributes = toxicity, attributes
         self._usual = look(link.url)
+        self._toxic_name = _name(kind)
+        self._on = False
 
     def undos(self) -> list[Undo]:
         """None: a proxy is taken away with its run."""
@@ -88,35 +95,46 @@ class Toxic:
     def begin(self) -> None:
         """Put it on."""
         self._link.proxy.add_toxic(
-            self._kind, stream=self._stream, toxicity=self._toxicity, name=f"fault_{self._kind}", **self._attributes
+            self._kind, stream=self._stream, toxicity=self._toxicity, name=self._toxic_name, **self._attributes
         )
+        self._on = True
 
     def fired(self) -> Evidence:
         """What a connection is like, beside what it was like before."""
         shows = SHOWS[self._kind]
+        if shows(self._usual, self._usual, self._attributes):
+            return Evidence(False, f"a connection is like that without it: {_details(self._usual)}")
         for _ in range(1 if self._toxicity >= 1 else _TRIES):
             seen = look(self._link.url)
-            if shows(self._usual, seen, self._attributes) and _acts(self._link, f"fault_{self._kind}"):
+            if shows(self._usual, seen, self._attributes) and _acts(self._link, [self._toxic_name]):
                 return Evidence(True, f"before: {self._usual.told()}; during: {_details(seen)}")
         return Evidence(False, f"before: {self._usual.told()}; during: {_details(seen)}, as before")
 
     def end(self) -> None:
         """Take it off."""
-        self._link.proxy.remove_toxic(f"fault_{self._kind}")
+        if self._on:
+            self._on = False
+            self._link.proxy.remove_toxic(self._toxic_name)
 
     def ended(self) -> Evidence:
         """An answer, and no toxic left."""
-        if f"fault_{self._kind}" in self._link.proxy.toxics():
+        if self._toxic_name in self._link.proxy.toxics():
             return Evidence(False, "the toxic is still there")
         return healed(self._link)
 
 
-def _acts(link: Link, name: str) -> bool:
-    """Whether the server, if it counts, says that toxics of such a name have acted: another fault may look alike."""
+_numbers = itertools.count(1)
+
+
+def _name(what: str) -> str:
+    """A toxic's, of no other fault: several of a kind may overlap."""
+    return f"{what}-{next(_numbers)}"
+
+
+def _acts(link: Link, names: list[str]) -> bool:
+    """Whether the server, if it counts, says that one of these has acted: another fault may look alike."""
     acted = link.proxy.acted()
-    if acted is None or not link.proxy.toxics():
-        return True
-    return any(count for toxic, count in acted.items() if toxic.startswith(name))
+    return acted is None or not names or any(acted.get(name, 0) for name in names)
 
 
 def healed(link: Link) -> Evidence:
