@@ -29,6 +29,7 @@ RESET = Seen(0.001, 0.001, None, 0, None, "Connection reset by peer")
         ("latency", {"latency": 600}, SILENT),
         ("bandwidth", {"rate": 50}, USUAL._replace(bulk=0.3)),
         ("bandwidth", {"rate": 10}, USUAL._replace(bulk=None, close=None, problem="nothing within 0.4 s")),
+        ("bandwidth", {}, SILENT),
         ("slow_close", {"delay": 200}, USUAL._replace(close=0.2)),
         ("slow_close", {"delay": 900}, USUAL._replace(close=None, problem="nothing within 0.4 s")),
         ("timeout", {"timeout": 0}, SILENT),

@@ -168,12 +168,15 @@ def _slower(usual: Seen, seen: Seen, attributes: Attributes) -> bool:
 
 
 def _narrow(_usual: Seen, seen: Seen, attributes: Attributes) -> bool:
-    needs = BULK_BYTES / (attributes["rate"] * 1_000)
+    rate = attributes.get("rate", 0)
+    if not rate:
+        return seen.ping is None
+    needs = BULK_BYTES / (rate * 1_000)
     return seen.ping is not None and (seen.bulk is None or seen.bulk >= _SHOWS * needs)
 
 
 def _closes_late(usual: Seen, seen: Seen, attributes: Attributes) -> bool:
-    needs = _SHOWS * attributes["delay"] / 1e3
+    needs = _SHOWS * attributes.get("delay", 0) / 1e3
     if seen.bulk is None:
         return False
     return needs >= PATIENCE_SECONDS if seen.close is None else seen.close >= needs + (usual.close or 0.0)
