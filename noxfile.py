@@ -22,17 +22,17 @@ def install(session: nox.Session, group: str) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests with coverage, on every Python that is present."""
+    """Run the tests on every Python that is present, all of them and with coverage on the first."""
     install(session, "test")
-    posargs = session.posargs
-    if not posargs and session.python != PYTHONS[0]:
-        posargs = ["-m", "not slow"]  # those drive processes for minutes: `nox -s tests-3.13 -- tests` runs all there
+    if session.posargs or session.python != PYTHONS[0]:
+        # Those marked slow drive processes for minutes: `nox -s tests-3.13 -- tests` runs all there.
+        session.run("pytest", *(session.posargs or ["-m", "not slow"]))
+        return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *posargs)
+    session.run("coverage", "run", "-m", "pytest")
     session.run("coverage", "combine", "-q")
-    if not posargs:
-        session.run("coverage", "report", "--include=harness/stats/*,harness/gate/*", "--fail-under=90")
-        session.run("coverage", "report", "--fail-under=85")
+    session.run("coverage", "report", "--include=harness/stats/*,harness/gate/*", "--fail-under=90")
+    session.run("coverage", "report", "--fail-under=85")
 
 
 @nox.session
