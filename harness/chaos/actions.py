@@ -58,7 +58,7 @@ def pause(of: Part = "host", seconds: Seconds = 1.0) -> str:
 def restart(of: Part = "host", how: Literal["TERM", "KILL"] = "TERM", away_seconds: Seconds = 0.5) -> str:
     """End a process, and start it anew after a while."""
     _may(_process(of))
-    return _inflict(Restart(current().topology, of, how), away_seconds)
+    return _inflict(Restart(current().topology, of, how, current().rows), away_seconds)
 
 
 def stall(seconds: Annotated[float, Field(ge=0.5, le=20)] = 1.0, of: Part = "host") -> str:

@@ -18,8 +18,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.chaos.faults.emptying import forgotten
-from harness.chaos.faults.process import Restart
 from harness.chaos.lease import Leases
 from harness.chaos.nemesis import Fault, Nemesis, Told
 from harness.chaos.plan import Plan
@@ -167,10 +165,7 @@ class Run:
     def inflict(self, fault: Fault, seconds: float) -> str:
         """Break something for so long; what was seen."""
         self.say(f"{fault.name}: {fault.target}, for {seconds:g} s")
-        told = self.nemesis.inflict(fault, seconds)
-        if isinstance(fault, Restart) and fault.ended_ns and fault.target.startswith("host"):
-            self.rows.append(forgotten(fault.began_ns, fault.ended_ns))
-        return told.evidence
+        return self.nemesis.inflict(fault, seconds).evidence
 
     def finish(self, *, deviated: bool) -> Outcome:
         """Wait until all is quiet, end the load, and take everything down."""

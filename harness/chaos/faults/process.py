@@ -9,6 +9,7 @@ import time
 
 import psutil
 
+from harness.chaos.faults.emptying import forgotten
 from harness.chaos.nemesis import Evidence
 from harness.chaos.topology import Topology
 from harness.chaos.undo import Undo, go_on
@@ -66,13 +67,13 @@ class Restart:
 
     name = "restart"
 
-    def __init__(self, topology: Topology, which: str, how: str) -> None:
+    def __init__(self, topology: Topology, which: str, how: str, rows: list[tuple[int, ...]]) -> None:
         self.target = f"{which}, SIG{how}"
         self._topology, self._which = topology, which
         self._signal = signal.Signals[f"SIG{how}"]
         self._server = server_of(topology, which)
-        self.began_ns = self.ended_ns = 0
-        """Between which it forgot everything."""
+        self._rows = rows
+        self._began_ns = 0
 
     def undos(self) -> list[Undo]:
         """None: a server that is away harms nobody who has not started the run."""
@@ -80,7 +81,7 @@ class Restart:
 
     def begin(self) -> None:
         """End it, and wait until it has ended."""
-        self.began_ns = time.monotonic_ns()
+        self._began_ns = time.monotonic_ns()
         process = self._server.process
         assert process is not None  # the plan's needs were looked at
         process.send_signal(self._signal)
@@ -100,9 +101,10 @@ class Restart:
         )
 
     def end(self) -> None:
-        """Start it anew."""
+        """Start it anew. What the host held is gone, as far as anybody knows: an operation of the history."""
         self._topology.restart(self._which)
-        self.ended_ns = time.monotonic_ns()
+        if self._which == "host":
+            self._rows.append(forgotten(self._began_ns, time.monotonic_ns()))
 
     def ended(self) -> Evidence:
         """Another process answers."""
