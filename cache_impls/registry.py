@@ -15,6 +15,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Spec:
     def defaults(self) -> dict[str, Any]:
         """The factory's parameters with this spec's values, else their defaults. Raises SpecError."""
         try:
-            parameters = inspect.signature(_load(self.target)).parameters.values()
+            parameters = _signature(_load(self.target)).parameters.values()
         except (TypeError, ValueError):
             return dict(self.parameters)
         named = {p.name: p.default for p in parameters if p.default is not p.empty}
@@ -217,6 +218,17 @@ def _load_file(path: str) -> Any:
     return module
 
 
+def _signature(factory: Callable[..., Any]) -> inspect.Signature:
+    """Of a factory. A composite makes its parts anew for each of thousands of schedules, so it is kept."""
+    try:
+        return _kept_signature(factory)
+    except TypeError:  # not hashable, or it has none: then it says so here
+        return inspect.signature(factory)
+
+
+_kept_signature = lru_cache(maxsize=64)(inspect.signature)
+
+
 def _bound_name(factory: Callable[..., Any]) -> str | None:
     names = _accepted(factory)
     return next((name for name in CAPACITY_NAMES if name in names), None)
@@ -224,21 +236,21 @@ def _bound_name(factory: Callable[..., Any]) -> str | None:
 
 def _accepted(factory: Callable[..., Any]) -> tuple[str, ...]:
     try:
-        return tuple(inspect.signature(factory).parameters)
+        return tuple(_signature(factory).parameters)
     except (TypeError, ValueError):
         return ()
 
 
 def _default(factory: Callable[..., Any], name: str) -> Any:
     """The default of a factory's parameter; None if it has none."""
-    default = inspect.signature(factory).parameters[name].default
+    default = _signature(factory).parameters[name].default
     return None if default is inspect.Parameter.empty else default
 
 
 def _check_parameters(text: str, factory: Callable[..., Any], parameters: dict[str, Any]) -> None:
     """Raise SpecError, with the real names, for a parameter that the factory does not take."""
     try:
-        signature = inspect.signature(factory)
+        signature = _signature(factory)
     except (TypeError, ValueError):
         return  # a native callable that hides its signature: the call itself will tell
     accepted = signature.parameters
