@@ -19,7 +19,7 @@ from harness.chaos.document import ChaosDocument, DifferenceResult, ExperimentRe
 from harness.chaos.methods import look_through
 from harness.chaos.plan import NEEDS, Plan
 from harness.chaos.run import Run, prepare
-from harness.chaos.topology import missing
+from harness.chaos.topology import memory_bound_bytes, missing
 from harness.documents import WarningResult
 from harness.errors import HarnessError
 from harness.measure.environment import environment
@@ -29,8 +29,8 @@ Say = Callable[[str], None]
 
 EXIT_CODES = {Verdict.PROCEED: 0, Verdict.ROLLBACK: 1, Verdict.INCONCLUSIVE: 2}
 logging.getLogger("chaostoolkit").addHandler(logging.NullHandler())  # what it would say is in its journal
-_GREW_BYTES, _GREW_TIMES = 100_000_000, 2
-"""By which a host must grow to be told of."""
+_GREW_BYTES, _GREW_TIMES = 100_000_000, 1.5
+"""Beyond so many times the bound that its cache names, a host's growth is told."""
 SETTINGS = {"runtime": {"rollbacks": {"strategy": "always"}}}
 
 
@@ -81,7 +81,7 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
         proxies=proxies,
         experiments=tuple(found),
         differences=tuple(differences),
-        warnings=tuple(_warnings(found)),
+        warnings=tuple(_warnings(found, {text: memory_bound_bytes(text) for text in request.caches})),
     )
 
 
@@ -168,7 +168,7 @@ def _of_two(request: ChaosRequest, differences: tuple[DifferenceResult, ...]) ->
     return verdict, f"{worst.name}: {worst.summary}"
 
 
-def _warnings(found: list[ExperimentResult]) -> list[WarningResult]:
+def _warnings(found: list[ExperimentResult], bounds: dict[str, int | None]) -> list[WarningResult]:
     warnings = []
     gone = [each for each in found if each.operations_lost]
     if gone:
@@ -181,7 +181,7 @@ def _warnings(found: list[ExperimentResult]) -> list[WarningResult]:
         )
     for each in found:
         before, after = each.fresh_bytes, each.memory_bytes
-        if before and after and after - before > _GREW_BYTES and after > _GREW_TIMES * before:
+        if before and after and after - before > _GREW_TIMES * (bounds[each.arm] or 0) + _GREW_BYTES:
             warnings.append(
                 WarningResult(
                     message=f"{each.name} on {each.arm}: the host grew from {before / 1e6:.0f} to {after / 1e6:.0f} MB",

