@@ -208,7 +208,8 @@ class HierarchyCache:
                 return value
 
     async def _lead(self, key: str) -> Any | None:
-        flight = self._flights[key] = _Flight(asyncio.get_running_loop().create_future())
+        flights = self._flights  # of this loop: another begins with none
+        flight = flights[key] = _Flight(asyncio.get_running_loop().create_future())
         try:
             async with self._locks.hold(key):
                 value = await self._near_get(key)  # a write of key may have been under way
@@ -223,7 +224,7 @@ class HierarchyCache:
                 return self._hit_beyond(flight.entry)
         finally:
             # At once with the lock: who comes after the next write must not find what was read before it.
-            del self._flights[key]
+            del flights[key]
             flight.ended.set_result(None)
 
     async def _fill(self, key: str, entry: _Entry, epoch: int) -> None:

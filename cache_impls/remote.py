@@ -17,11 +17,21 @@ import pickle
 from typing import Any
 
 import redis.asyncio
+import redis.exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from cache_impls.far import TierError
 
+_AWAY = (
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+)
+"""How a server says that it serves nobody now, or nobody who writes."""
+_LONGEST_MS = 10 * 365 * 86_400_000
+"""Of a ttl: servers refuse what no clock holds."""
 _SCHEMES = {"resp": "redis", "valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
 
 
@@ -52,7 +62,7 @@ class RemoteTier:
             packed = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # as above
             raise TierError(f"{key}: a value that cannot be pickled", sent=False, outage=False) from error
-        await self._ask("SET", key, packed, "PX", max(1, int(ttl * 1000)))
+        await self._ask("SET", key, packed, "PX", max(1, int(min(ttl * 1000, _LONGEST_MS))))
 
     async def delete(self, key: str) -> bool:
         """Remove key; the server answers how many it removed."""
@@ -64,6 +74,8 @@ class RemoteTier:
             await self._pool.disconnect()
 
     async def _ask(self, *command: Any) -> Any:
+        name, key, *others = command
+        command = (name, key.encode("utf-8", "surrogateescape"), *others)  # keys of clients may be any bytes
         connection = await self._connection()
         ended = False
         try:
@@ -72,7 +84,8 @@ class RemoteTier:
             ended = True
         except redis.ResponseError as error:  # an answer, whole: the connection is as good as before
             ended = True
-            raise TierError(f"{command[0]}: {error}", sent=True) from error
+            # Most are about this key or value; one client must not shut the tier off for all.
+            raise TierError(f"{command[0]}: {error}", sent=True, outage=isinstance(error, _AWAY)) from error
         except (redis.RedisError, OSError) as error:
             raise TierError(f"{command[0]}: {error}", sent=True) from error
         finally:

@@ -163,7 +163,9 @@ def _of_two(request: ChaosRequest, differences: tuple[DifferenceResult, ...]) ->
     verdict = Verdict.worst(verdicts)
     if verdict is Verdict.PROCEED:
         many = "it" if len(verdicts) == 1 else f"{len(verdicts)} experiments"
-        return verdict, f"{candidate} bears {many} as well as {baseline}"
+        skipped = len(differences) - len(verdicts)
+        more = f", {skipped} skipped" if skipped else ""
+        return verdict, f"{candidate} bears {many} as well as {baseline}{more}"
     worst = next(each for each in differences if each.verdict is verdict)
     return verdict, f"{worst.name}: {worst.summary}"
 

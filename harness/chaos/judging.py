@@ -167,6 +167,8 @@ def _broke(plan: Plan, outcome: Outcome, seen: Course | None) -> list[CheckedRes
         if not steady:
             share = "nothing" if before.timely is None else _percent(before.timely)
             told_ = f"{share} of {before.operations:,} operations before the first fault were answered in time"
+            if before.operations < _LEAST:
+                told_ = f"only {before.operations:,} operations before the first fault; give it more load"
             found.append(_check("C13", "users are served before anything is broken", CheckVerdict.UNKNOWN, told_))
     if not any(check.id == "C13" for check in found):
         names = ", ".join(dict.fromkeys(told.name for told in outcome.told))

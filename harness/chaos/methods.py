@@ -114,7 +114,7 @@ def _arguments(function: Callable[..., Any]) -> type[BaseModel]:
         parameter.name: (hints[parameter.name], ... if parameter.default is parameter.empty else parameter.default)
         for parameter in inspect.signature(function).parameters.values()
     }
-    return create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(function.__name__, __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
 
 def _told(error: ValidationError) -> str:

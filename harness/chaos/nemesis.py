@@ -10,20 +10,28 @@ import threading
 import time
 from typing import NamedTuple, Protocol
 
+import psutil
+
 from harness.chaos.course import Span
 from harness.chaos.lease import Lease, Leases
-from harness.chaos.network import NetworkFaultError
 from harness.chaos.undo import Undo
+from harness.errors import CachegateError, UsageError
 
 GRACE_SECONDS = 10.0
 """Beyond its time, after which the keeper ends a fault."""
 _HEAL_SECONDS = 5.0
 """In which its end must show."""
+_LONGEST_SECONDS = 30.0
+"""Of a fault that cannot be ended before its time, as a stall."""
 _LOOK_SECONDS = 0.02
 _WHOLE_SHARE = 0.9
 """Of the time that was asked for, that a fault must have lasted."""
 _FIRE_SECONDS = 1.0
 """In which its beginning must show."""
+
+
+_FAILS = (OSError, psutil.Error, CachegateError)
+"""What a fault may raise: it is told, and everything else goes on."""
 
 
 class Evidence(NamedTuple):
@@ -38,6 +46,8 @@ class Fault(Protocol):
 
     name: str
     target: str
+    overlaps: bool
+    """Whether another of its kind may last at the same target at the same time."""
 
     def undos(self) -> list[Undo]:
         """What makes it whole again, whoever does it. Asked before `begin`."""
@@ -76,6 +86,9 @@ class Nemesis:
         self._lock = threading.Lock()
         self._held: list[Lease] = []
         self._lasting = 0
+        self._places: list[tuple[str, str]] = []
+        """Where what lasts now."""
+        self._healing = False
         self._quiet = threading.Condition(self._lock)
         self.told: list[Told] = []
         self.over = threading.Event()
@@ -83,10 +96,24 @@ class Nemesis:
 
     def inflict(self, fault: Fault, seconds: float) -> Told:
         """Break it for so long. It is whole again when this returns, or raises."""
+        place = (fault.name, fault.target.partition(",")[0])
+        with self._lock:
+            if not fault.overlaps and place in self._places:
+                raise UsageError(f"{fault.name} lasts at {place[1]} already; one ends the other, so let it end first")
+            self._places.append(place)
+            self._lasting += 1
+        try:
+            return self._inflict(fault, seconds)
+        finally:
+            with self._quiet:
+                self._places.remove(place)
+                self._lasting -= 1
+                self._quiet.notify_all()
+
+    def _inflict(self, fault: Fault, seconds: float) -> Told:
         leases = [self._leases.take(undo, seconds + GRACE_SECONDS) for undo in fault.undos()]
         with self._lock:
             self._held += leases
-            self._lasting += 1
         began_ns = time.monotonic_ns()
         fired = ended = Evidence(False, "")
         begun = False
@@ -95,7 +122,7 @@ class Nemesis:
                 fault.begin()
                 begun = True
                 fired = self._until(fault.fired, _FIRE_SECONDS)
-            except (OSError, NetworkFaultError) as error:
+            except _FAILS as error:
                 fired = Evidence(False, f"it could not be done: {error}")
             self.over.wait(max(0.0, seconds - (time.monotonic_ns() - began_ns) / 1e9))
             if begun and not fired.shown:  # some need a while
@@ -104,27 +131,27 @@ class Nemesis:
             problems = []
             try:
                 fault.end()
-            except (OSError, NetworkFaultError) as error:
+            except _FAILS as error:
                 problems.append(str(error))
             problems += [problem for lease in reversed(leases) if (problem := lease.end())]
             ended_ns = time.monotonic_ns()
             ended = Evidence(False, "; ".join(problems)) if problems else self._until(fault.ended, _HEAL_SECONDS)
             told = Told(
                 fault.name, fault.target, fired.shown, ended.shown, f"{fired.told}; {ended.told}",
-                Span(began_ns, ended_ns), whole=ended_ns - began_ns >= _WHOLE_SHARE * seconds * 1e9,
+                Span(began_ns, ended_ns), whole=self._healing or ended_ns - began_ns >= _WHOLE_SHARE * seconds * 1e9,
             )  # fmt: skip
-            with self._quiet:
+            with self._lock:
                 self.told.append(told)
-                self._lasting -= 1
-                self._quiet.notify_all()
         return told
 
     def heal(self) -> list[str]:
         """End what lasts, and wait until it has ended; what went wrong. Other things may be broken after it."""
+        self._healing = True
         problems = self.stop()
         with self._quiet:
-            if not self._quiet.wait_for(lambda: not self._lasting, _HEAL_SECONDS + GRACE_SECONDS):
+            if not self._quiet.wait_for(lambda: not self._lasting, _HEAL_SECONDS + _LONGEST_SECONDS):
                 problems.append("a fault did not end")
+        self._healing = False
         self.over.clear()
         return problems
 
@@ -143,7 +170,7 @@ class Nemesis:
         while True:
             try:
                 seen = look()
-            except (OSError, NetworkFaultError) as error:
+            except _FAILS as error:
                 seen = Evidence(False, str(error))
             if seen.shown or time.monotonic() >= end:
                 return seen

@@ -44,12 +44,16 @@ class Client:
 
     def connect(self) -> None:
         """Open what is not open. Raises BrokenError."""
-        for place, target_ in enumerate(self._drive.targets):
-            if self.connections[place] is None:
-                self.connections[place] = GreenConnection(
-                    target_.address, target_.port, timeout_seconds=self._drive.patience_seconds
-                )
-                self._drive.connected += 1
+        for place in range(len(self.connections)):
+            self._connect_to(place)
+
+    def _connect_to(self, place: int) -> None:
+        target_ = self._drive.targets[place]
+        if self.connections[place] is None:
+            self.connections[place] = GreenConnection(
+                target_.address, target_.port, timeout_seconds=self._drive.patience_seconds
+            )
+            self._drive.connected += 1
 
     def close(self) -> None:
         """Close all."""
@@ -140,7 +144,7 @@ class Client:
         drive, where = self._drive, self._drive.where
         start_ns, outcome = monotonic_ns(), _UNKNOWN
         if self.connections[where % TARGETS] is None:
-            self._connect_again()
+            self._connect_again(where % TARGETS)
         connection = self.connections[where % TARGETS]
         if connection is None:  # surely not asked
             drive.samples.failed(
@@ -195,11 +199,11 @@ class Client:
             connection.close()
             drive.connected -= 1
             self.connections[place] = None
-        self._connect_again()
+        self._connect_again(place)
 
-    def _connect_again(self) -> None:
+    def _connect_again(self, place: int) -> None:
         """Once; the next request tries again."""
         try:
-            self.connect()
+            self._connect_to(place)
         except BrokenError:
             gevent.sleep(self._drive.reconnect_seconds)

@@ -46,9 +46,9 @@ class Connection:
         """The reply to one command: bytes, int, None, list, or a hiredis.ReplyError that is returned, not raised."""
         self.calls += 1
         try:
+            self.waits = True
             self._send(sent)
             reader = self._reader
-            self.waits = True
             reader.feed(self._receive())
             while (reply := reader.gets()) is False:
                 reader.feed(self._receive())

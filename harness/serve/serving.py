@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from cache_impls.registry import Spec
+from cache_impls.registry import Spec, SpecError, parse
 from harness.errors import UsageError
 from harness.serve import ops as ops_pages
 from harness.serve.debug import Debug
@@ -22,6 +22,7 @@ from harness.serve.host import MAX_CLIENTS, Connection, Host
 from harness.serve.resp import Limits
 
 _BACKLOG = 4_096
+_MEMORY = "max_memory_mb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +95,15 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
 
 
 def _memory_bound(spec: Spec) -> int | None:
-    """Of the cache's entries, in bytes, if its factory names one."""
-    megabytes = spec.defaults().get("max_memory_mb")
-    return round(megabytes * 1024 * 1024) if isinstance(megabytes, int | float) else None
+    """Of the cache's entries, in bytes, if its factory names one; of a composite, the least that a part names."""
+    bounds = [spec.defaults().get(_MEMORY)]
+    for value in spec.defaults().values():
+        try:
+            bounds.append(parse(value).defaults().get(_MEMORY) if isinstance(value, str) else None)
+        except SpecError:
+            continue  # a parameter that is no cache
+    named = [bound for bound in bounds if isinstance(bound, int | float) and not isinstance(bound, bool)]
+    return round(min(named) * 1024 * 1024) if named else None
 
 
 def _allow_descriptors() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from harness.chaos.lease import Leases
 from harness.chaos.nemesis import Evidence, Nemesis
 from harness.chaos.undo import Undo
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 
 
 class FakeFault:
@@ -18,6 +19,7 @@ class FakeFault:
 
     name = "fake"
     target = "nothing"
+    overlaps = False
 
     def __init__(self, *, fires: bool = True, ends: bool = True, fails: str = "") -> None:
         self.fires, self.ends, self.fails = fires, ends, fails
@@ -89,7 +91,8 @@ def test_what_did_not_happen_is_told(nemesis: Nemesis, fault: FakeFault, fired: 
 def test_who_waits_in_a_fault_is_let_go(nemesis: Nemesis) -> None:
     """When the run is over nothing is held broken for its time."""
     nemesis.stop()
-    assert nemesis.inflict(FakeFault(), 3_600.0).ended
+    told = nemesis.inflict(FakeFault(), 3_600.0)
+    assert (told.ended, told.whole) == (True, False)
 
 
 def test_an_interrupt_ends_the_fault(nemesis: Nemesis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,13 +109,13 @@ def test_an_interrupt_ends_the_fault(nemesis: Nemesis, monkeypatch: pytest.Monke
 
 
 def test_healing_ends_what_lasts_and_others_may_come(nemesis: Nemesis) -> None:
-    """What lasts in another thread is ended, and did not last as long as it was asked to; what comes after it does."""
+    """What lasts in another thread is ended, as it was asked to be; what comes after it lasts its time."""
     with ThreadPoolExecutor(1) as pool:
         lasting = pool.submit(nemesis.inflict, FakeFault(), 3_600.0)
         while not nemesis._lasting:
             pass
         assert nemesis.heal() == []
-        assert not lasting.result().whole
+        assert lasting.result().whole
     assert nemesis.inflict(FakeFault(), 0.01).whole
 
 
@@ -125,3 +128,34 @@ def test_a_keeper_that_died_ends_the_run() -> None:
         with pytest.raises(HarnessError, match="keeper died"):
             Nemesis(leases).inflict(fault, 0.0)
         assert fault.asked == ["undos"]
+
+
+def test_two_of_a_kind_at_one_place_are_refused(nemesis: Nemesis) -> None:
+    """Who ends the one would end the other; what overlaps by its nature may."""
+    with ThreadPoolExecutor(1) as pool:
+        lasting = pool.submit(nemesis.inflict, FakeFault(), 3_600.0)
+        while not nemesis._lasting:
+            pass
+        with pytest.raises(UsageError, match="lasts at nothing already"):
+            nemesis.inflict(FakeFault(), 0.0)
+        other = FakeFault()
+        other.overlaps = True
+        assert nemesis.inflict(other, 0.0).fired
+        nemesis.stop()
+        assert lasting.result().ended
+
+
+@pytest.mark.parametrize("where", ["begin", "fired", "end", "ended"])
+def test_whatever_a_fault_raises_it_is_told_and_ended(
+    nemesis: Nemesis, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A process that is gone, a server that does not start: nothing is left lasting."""
+
+    def gone(_fault: FakeFault) -> None:
+        raise psutil.NoSuchProcess(1)
+
+    monkeypatch.setattr(FakeFault, where, gone)
+    told = nemesis.inflict(FakeFault(), 0.0)
+    assert not (told.fired and told.ended)
+    assert nemesis._lasting == 0
+    assert nemesis.heal() == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import pytest
 
 from harness.errors import UsageError
@@ -54,3 +57,60 @@ def test_what_cannot_be_is_refused() -> None:
         drive(workload="nope")
     with pytest.raises(UsageError):
         drive(targets=("nonsense",))
+
+
+class Line:
+    """A connection that waits for an answer, as the watcher sees it."""
+
+    def __init__(self) -> None:
+        self.calls, self.waits, self.cut = 1, True, False
+
+    def abort(self) -> None:
+        """Noted."""
+        self.cut = True
+
+
+class EnoughError(Exception):
+    """The watcher has looked as often as it was to."""
+
+
+def looked(made: Drive, monkeypatch: pytest.MonkeyPatch, times: int, then: Callable[[int], None]) -> None:
+    """Let the watcher look so many times; then is called before each."""
+    looks = itertools.count()
+
+    def sleep(_seconds: float) -> None:
+        look = next(looks)
+        if look == times:
+            raise EnoughError
+        then(look)
+
+    monkeypatch.setattr("harness.load.drive.gevent.sleep", sleep)
+    with pytest.raises(EnoughError):
+        made.watch()
+
+
+def test_each_connection_has_its_own_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was cut does not shorten the next one's (it once did: a new connection begins with call 1 again)."""
+    made = drive()
+    lines = [Line() for _ in range(4)]
+    client = made.clients[0]
+
+    def reconnect(look: int) -> None:
+        client.connections = [lines[look // 12]]  # type: ignore[list-item]  # as much of a connection as is looked at
+
+    looked(made, monkeypatch, 12, reconnect)
+    assert lines[0].cut
+    looked(made, monkeypatch, 12 * 3 + 5, reconnect)
+    assert [line.cut for line in lines] == [True, True, True, False]
+
+
+def test_an_answer_in_between_begins_the_patience_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is a call, not a connection."""
+    made, line = drive(), Line()
+    made.clients[0].connections = [line]  # type: ignore[list-item]  # as above
+
+    def answer(look: int) -> None:
+        line.calls = 1 + look // 8
+
+    looked(made, monkeypatch, 60, answer)
+    assert not line.cut

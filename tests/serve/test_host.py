@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
+import uvloop
 
 from cache_impls.registry import adapt, make
 from harness.serve.host import Connection, Host
@@ -69,7 +71,8 @@ def hosted(
                     await writer.wait_closed()
         return host
 
-    return asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as it is served
+        return runner.run(main())
 
 
 def test_the_commands_of_a_cache() -> None:
@@ -357,3 +360,62 @@ def test_a_cache_without_memory_is_an_error() -> None:
         assert host.tallies["set"].errors == 1
 
     hosted(body, adapt(Full()))
+
+
+class Impatient:
+    """Waits for something behind it, for no longer than a twentieth of a second, while its loop stalls for two."""
+
+    async def get(self, _key: str) -> Any:
+        """Nothing, in time or too late."""
+        try:
+            async with asyncio.timeout(0.05):
+                time.sleep(0.1)  # noqa: ASYNC251  # the loop stalls: that is what is tried
+                await asyncio.sleep(10)
+        except TimeoutError:
+            return b"late"
+
+    async def set(self, _key: str, _value: Any, _ttl: float | None = None) -> None:
+        """Nothing."""
+
+
+def test_a_timeout_of_the_caches_own_ends_a_command_not_its_connection() -> None:
+    """Even if the loop stalls until the time is over before the command's task goes on with it."""
+
+    async def body(host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one = await client()
+        for _ in range(3):
+            assert await one.ask("GET", "a") == b"late"
+        assert await one.ask("PING") == b"+PONG"
+        assert host.tallies["get"].ok == 3
+
+    hosted(body, adapt(Impatient()))
+
+
+def test_a_client_that_fetches_nothing_does_not_make_the_host_grow() -> None:
+    """Its commands wait, one by one as they come, until it reads."""
+
+    async def body(host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one, other = await client(), await client()
+        await other.ask("SET", "a", "x" * 1_000_000)
+        for _ in range(200):
+            one.send("GET", "a")
+            await other.ask("PING")
+        assert host.tallies["get"].ok < 50
+
+    hosted(body)
+
+
+def test_where_there_is_no_memory_at_all_the_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an error: nobody knows any more where a command begins."""
+
+    def no_room(_self: Parser, _data: bytes) -> list[Command]:
+        raise MemoryError
+
+    async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one = await client()
+        monkeypatch.setattr(Parser, "feed", no_room)
+        monkeypatch.setattr(Parser, "skip", no_room)
+        assert await one.ask("SET", "a", "1") == b"-OOM out of memory"
+        assert await one.reader.read() == b""
+
+    hosted(body)

@@ -18,6 +18,7 @@ class Container:
     """A control group with a limit: so much in all, of which the process has some already."""
 
     name = "container"
+    overlaps = False
 
     def __init__(self, topology: Topology, limit_bytes: int, value_bytes: int) -> None:
         server = topology.host

@@ -25,6 +25,7 @@ class Flush:
     """Everything is removed; what is asked next has to be fetched from behind the cache."""
 
     name = "flush"
+    overlaps = True
 
     def __init__(self, topology: Topology, rows: list[tuple[int, ...]]) -> None:
         self.target = "host"
@@ -61,6 +62,7 @@ class MassExpiry:
     """Every key is written with the same short ttl, so that all end in the same instant."""
 
     name = "mass_expiry"
+    overlaps = True
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ class Stall:
     """The event loop does nothing else: the process runs, and nobody is answered. Redis and Valkey know it too."""
 
     name = "loop_stall"
+    overlaps = False
 
     def __init__(self, topology: Topology, seconds: float, which: str = "host") -> None:
         self.target = which
@@ -71,6 +72,7 @@ class WallStep:
     """The wall clock is wrong, as the process sees it (`time.time`). A cache that lives by the loop's does not care."""
 
     name = "clock_step"
+    overlaps = False
 
     def __init__(self, topology: Topology, by_seconds: float) -> None:
         self.target = f"host, {by_seconds:+g} s"

@@ -28,6 +28,7 @@ class Limit:
     """So many bytes more than it has now, and no more."""
 
     name = "memory_limit"
+    overlaps = False
 
     def __init__(self, topology: Topology, headroom_bytes: int) -> None:
         self._server = server_of(topology, "host")
@@ -78,6 +79,7 @@ class Ballast:
     """The process holds so much more, in one piece or with holes."""
 
     name = "ballast"
+    overlaps = False
 
     def __init__(self, topology: Topology, size_bytes: int, *, fragmented: bool) -> None:
         self._server = server_of(topology, "host")

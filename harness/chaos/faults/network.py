@@ -24,11 +24,13 @@ class Cut:
     """Nothing passes: swallowed (a cable is cut) or refused (nobody listens)."""
 
     name = "partition"
+    overlaps: bool
 
     def __init__(self, link: Link, direction: Literal["both", "to", "from"], how: Literal["swallow", "refuse"]) -> None:
         self.target = f"{link.name}, {'both ways' if direction == 'both' else f'the way {direction}'}"
         if how == "refuse":
             self.target = f"{link.name}, refused"
+        self.overlaps = how == "swallow"  # who enables a proxy ends whatever has disabled it
         self._link, self._how = link, how
         self._streams = STREAMS[direction]
         self._names: list[str] = []
@@ -68,6 +70,8 @@ class Cut:
 
 class Toxic:
     """One of Toxiproxy's toxics, by its name and attributes."""
+
+    overlaps = True
 
     def __init__(
         self,

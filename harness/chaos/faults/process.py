@@ -30,6 +30,7 @@ class Pause:
     """It is there and does nothing (SIGSTOP): its connections stay, and nobody answers."""
 
     name = "pause"
+    overlaps = False
 
     def __init__(self, topology: Topology, which: str = "host") -> None:
         self.target = which
@@ -66,6 +67,7 @@ class Restart:
     """It is ended, is away, and comes again with nothing in its memory."""
 
     name = "restart"
+    overlaps = False
 
     def __init__(self, topology: Topology, which: str, how: str, rows: list[tuple[int, ...]]) -> None:
         self.target = f"{which}, SIG{how}"
