@@ -53,7 +53,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "harness.chaos": (
         *(*BASE, *PUBLIC_CACHES, "harness.chaos", "harness.load", "harness.gate", "scenarios"),
-        *("harness.measure.workload", "harness.measure.generate"),
+        *("harness.measure.workload", "harness.measure.generate", "harness.measure.environment"),
     ),
     "harness.chaos.toxiproxy": ("harness.errors", "harness.chaos.toxiproxy"),
     "harness.chaos.toxiproxy.toxics": ("harness.chaos.toxiproxy.stage", "harness.chaos.toxiproxy.toxics"),

@@ -6,6 +6,7 @@ whether or not the fault acted.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def judge(plan: Plan, text: str, outcome: Outcome, *, role: str = "baseline", se
     checks = [*_broke(plan, outcome, seen), *_lived(plan, outcome), *lawful, _bounded(outcome)]
     if seen is not None:
         checks += holds(plan.holds, seen)
-    verdict, reason = _verdict(text, checks, seen)
+    verdict, reason = _verdict(text, checks, seen, _disturbed(outcome))
     zero = _zero(outcome)
     return ExperimentResult(
         name=plan.name,
@@ -203,7 +204,15 @@ def _bounded(outcome: Outcome) -> CheckedResult:
     return _check("C10", title, verdict, told, "law")
 
 
-def _verdict(text: str, checks: list[CheckedResult], seen: Course | None) -> tuple[Verdict, str]:
+def _disturbed(outcome: Outcome) -> str | None:
+    """Why late answers may be nobody's fault; None if the machine had a processor to spare for this run."""
+    processors = os.cpu_count() or 1
+    if outcome.other_cpu <= processors - 1 or processors == 1:
+        return None
+    return f"other processes kept {outcome.other_cpu:.1f} of {processors} processors busy; run it on a quieter machine"
+
+
+def _verdict(text: str, checks: list[CheckedResult], seen: Course | None, disturbed: str | None) -> tuple[Verdict, str]:
     lies = [check for check in checks if check.verdict is CheckVerdict.FAIL and check.kind == "law"]
     if lies:
         return Verdict.ROLLBACK, f"{lies[0].id}: {lies[0].summary}"
@@ -211,6 +220,8 @@ def _verdict(text: str, checks: list[CheckedResult], seen: Course | None) -> tup
     failed = [check for check in checks if check.verdict is CheckVerdict.FAIL]
     if any(check.id == "C13" for check in unknown) or (unknown and not failed):
         return Verdict.INCONCLUSIVE, unknown[0].summary
+    if failed and disturbed is not None:
+        return Verdict.INCONCLUSIVE, f"{failed[0].summary}, but {disturbed}"
     if failed:
         return Verdict.ROLLBACK, f"{failed[0].summary}; required: {failed[0].title}"
     if seen is None:

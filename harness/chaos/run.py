@@ -12,11 +12,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 
 from harness.chaos.lease import Leases
 from harness.chaos.nemesis import Fault, Nemesis, Told
@@ -31,6 +32,7 @@ from harness.load.driver import Driver
 from harness.load.hosts import Server
 from harness.load.plan import scenario, target
 from harness.load.samples import MOST_WORKERS
+from harness.measure.environment import Watch
 from harness.measure.generate import draw
 from harness.measure.workload import parse
 
@@ -71,6 +73,8 @@ class Outcome(NamedTuple):
     """What happened to the second tier that nobody had asked for."""
     tier_used: bool | None
     """Whether the cache asked its second tier anything; None where that is not known."""
+    other_cpu: float
+    """Processors that others kept busy meanwhile, on average."""
 
 
 class Run:
@@ -95,6 +99,8 @@ class Run:
         self._ended = threading.Event()
         """Set when the users have ended."""
         self._prefix = ""
+        self._watch: Watch | None = None
+        self._began = 0.0
 
     @property
     def topology(self) -> Topology:
@@ -116,6 +122,7 @@ class Run:
         Raises UsageError, NothingMeasuredError and HarnessError.
         """
         plan, stack = self.plan, self._stack
+        self._watch, self._began = Watch(), time.monotonic()
         self.say("starting the cache, the proxies and the users")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)))
         leases = stack.enter_context(Leases())
@@ -181,6 +188,7 @@ class Run:
             raise self._failed
         if self._result is None:
             raise HarnessError("the users did not end")
+        other_cpu = self._others()
         host, second = self.topology.host, self.topology.second
         trouble = None if second is None else second.died()
         used = None if second is None or trouble else _used(second)
@@ -215,8 +223,19 @@ class Run:
             deviated=deviated,
             trouble=trouble,
             tier_used=used,
+            other_cpu=other_cpu,
         )
         return self.outcome
+
+    def _others(self) -> float:
+        """Processors that others kept busy: not we, nor the children that have ended, nor those that live."""
+        assert self._watch is not None  # it was started
+        ours = 0.0
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                times = child.cpu_times()
+                ours += times.user + times.system
+        return max(0.0, self._watch.result(pinned=False).other_cpu - ours / (time.monotonic() - self._began))
 
     def close(self) -> None:
         """Nothing is left: no process, no proxy, no limit."""

@@ -81,5 +81,6 @@ def outcome(rows: list[dict[str, int]], faults: list[Told], **more: Any) -> Outc
         "deviated": False,
         "trouble": None,
         "tier_used": None,
+        "other_cpu": 0.0,
     }
     return Outcome(**(fields | more))

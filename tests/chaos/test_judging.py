@@ -127,3 +127,15 @@ def test_never_recovered_is_not_unknown() -> None:
     found = judged([*reads(0, 2), *reads(2, 3, outcome=UNKNOWN)])
     assert found.verdict is Verdict.ROLLBACK
     assert [check.verdict for check in found.checks if check.id == "available_after"] == ["skipped"]
+
+
+def test_a_machine_without_a_processor_to_spare_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What users waited for may have been the processor: INCONCLUSIVE, with what to do. A lie is a lie all the same."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    late = [*reads(0, 2), *reads(2, 5.5, outcome=UNKNOWN), *reads(5.5, 9)]
+    assert judged(late, other_cpu=0.9).verdict is Verdict.ROLLBACK
+    found = judged(late, other_cpu=1.2)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "quieter machine" in found.reason
+    assert judged([*SMOOTH, *STALE], other_cpu=1.2).verdict is Verdict.ROLLBACK
+    assert judged(SMOOTH, other_cpu=1.2).verdict is Verdict.PROCEED
