@@ -27,6 +27,7 @@ READINGS: dict[tuple[str, str], str] = {
     ("aiocache", "ttl-1ms"): "by design: entries expire by a timer, and a read does not look at the deadline",
     ("aiocache", "ttl-300s"): "as ttl-1ms",
     ("aiocache", "ttl-3600s"): "as ttl-1ms",
+    ("aiocache", "ttl-40d"): "as ttl-1ms",
     ("aiocache", "C0"): "by design: every call has a time-out of 5 s of its own, which a blocked loop exceeds",
     ("aiocache", "C2"): "as ttl-1ms",
     ("aiocache", "C3"): "defect: clear() forgets its timers without stopping them, and they remove newer values",
@@ -41,6 +42,7 @@ READINGS: dict[tuple[str, str], str] = {
     ("cashews", "ttl-1ms"): "defect: an entry lives through the instant of its deadline",
     ("cashews", "ttl-300s"): "as ttl-1ms",
     ("cashews", "ttl-3600s"): "as ttl-1ms",
+    ("cashews", "ttl-40d"): "as ttl-1ms",
     ("cashews", "overwrite-live-default"): "defect: an overwrite with no ttl keeps the old deadline",
     (
         "cashews",
