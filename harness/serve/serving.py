@@ -17,8 +17,9 @@ import uvloop
 from cache_impls.registry import Spec, SpecError, parse
 from harness.errors import UsageError
 from harness.serve import ops as ops_pages
+from harness.serve.connection import MAX_CLIENTS, Connection
 from harness.serve.debug import Debug
-from harness.serve.host import MAX_CLIENTS, Connection, Host
+from harness.serve.host import Host
 from harness.serve.resp import Limits
 
 _BACKLOG = 4_096
