@@ -14,6 +14,9 @@ ENTRY_OVERHEAD_BYTES = 250
 its size. The gate weighs about 180 on `ycsb-b` (1,292 bytes an entry, of which 1,114 are key and value); the rest is
 for a dict that has just grown."""
 
+ASCII_OVERHEAD_BYTES = ENTRY_OVERHEAD_BYTES + 2 * getsizeof("")
+"""The same for a key and a value of ASCII text, a byte a character."""
+
 _LEAVES = (str, bytes, bytearray, int, float, bool, complex, type(None))
 
 

@@ -40,13 +40,14 @@ class Turned(NamedTuple):
 
 
 def turn_knobs(builds: Builds, clock: WorkloadClock) -> Turned:
-    """Try each numeric parameter at a few values far from its default."""
+    """Try each numeric parameter at a few values far from its default, but for those declared to change costs alone."""
+    declared = inside(clock, builds).promises.costs
     usual = _both(builds, clock, {})
     steady = usual is not None and usual == _both(builds, clock, {})
     tried, count = [], 0
     for name, default in builds.defaults().items():
         numeric = isinstance(default, int | float) and not isinstance(default, bool)
-        if not numeric and default is not None:
+        if name in declared or (not numeric and default is not None):
             continue
         count += 1
         values = (1, 2, default * 10, default / 10, default // 10) if numeric else _UNSET

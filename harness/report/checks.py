@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -146,7 +148,7 @@ def _show_failure(result: CheckedResult, console: Console) -> None:
 def _footer(document: CheckDocument) -> list[str]:
     lines = []
     arm, explored = document.arms[0], document.explored
-    declared = ", ".join(f"{name}={value}" for name, value in document.promises.items() if value)
+    declared = ", ".join(f"{name}={_promised(value)}" for name, value in document.promises.items() if value)
     lines.append(f"{arm.spec}: {'; '.join(arm.adapted) or 'speaks the protocol'}")
     if declared:
         lines.append(f"it declares {declared}, and is judged by that")
@@ -197,3 +199,8 @@ def _is_advice(document: CheckDocument, result: CheckedResult) -> bool:
 
 def _plain(words: str) -> str:
     return words.replace("\n", " ").replace("<", "&lt;").replace("|", "\\|")
+
+
+def _promised(value: Any) -> str:
+    """Of a promise: several names with commas between them."""
+    return ",".join(value) if isinstance(value, list | tuple) else str(value)
