@@ -17,6 +17,7 @@ BASE = (
     "harness.errors",
     "harness.documents",
     "harness.history",
+    "harness.children",
 )
 PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
 
