@@ -71,6 +71,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.measure",
         "harness.check.checkers",
         "harness.check.rules",
+        "harness.measure.traces",
         "harness.load.document",
         "harness.load.plan",
         "harness.chaos.document",
