@@ -45,7 +45,17 @@ def virtual_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualTime]:
 @pytest.fixture
 def web07() -> Path:
     """The real trace, or a skip that says so."""
-    path = TRACES / "web07.trace.xz"
+    return _trace("web07.trace.xz")
+
+
+@pytest.fixture
+def sprite() -> Path:
+    """The real trace, or a skip that says so."""
+    return _trace("sprite.trace.gz")
+
+
+def _trace(name: str) -> Path:
+    path = TRACES / name
     if not path.is_file():
         pytest.skip(f"no trace at {path}")
     return path

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 import harness
 from harness.chaos.document import ChaosDocument
 from harness.documents import BaselineDocument, CheckDocument, CompareDocument, GateDocument, ReplayDocument
+from harness.hitratio.document import HitRatioDocument
 from harness.load.document import LoadDocument, StressDocument
 
 SCHEMAS = Path(harness.__file__).parent / "schemas"
@@ -20,6 +21,7 @@ KINDS: list[type[BaseModel]] = [
     *(GateDocument, CompareDocument, BaselineDocument),
     *(CheckDocument, ReplayDocument),
     *(StressDocument, LoadDocument, ChaosDocument),
+    HitRatioDocument,
 ]
 
 

@@ -17,6 +17,7 @@ BASE = (
     "harness.errors",
     "harness.documents",
     "harness.history",
+    "harness.children",
 )
 PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
 
@@ -60,6 +61,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "scenarios.load": ("harness.load.users",),
     "harness.stats": (*BASE, "harness.stats"),
     "harness.measure": (*BASE, *PUBLIC_CACHES, "harness.measure", "harness.stats", "scenarios", "harness"),
+    "harness.hitratio": (
+        *(*BASE, *PUBLIC_CACHES, "harness.hitratio", "harness.measure.workload", "harness.measure.requests"),
+        *("harness.measure.generate", "harness.measure.recorded", "harness.measure.traces"),
+        *("harness.measure.driver", "harness.measure.loop", "harness.measure.trial_run"),
+    ),
     "harness.gate": (*BASE, "harness.gate", "harness.stats"),
     "harness.report": (
         *BASE,
@@ -70,6 +76,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "harness.measure",
         "harness.check.checkers",
         "harness.check.rules",
+        "harness.measure.traces",
+        "harness.hitratio.document",
         "harness.load.document",
         "harness.load.plan",
         "harness.chaos.document",
@@ -78,6 +86,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.store": BASE,
     "harness.session": ("harness", "cache_impls"),
     "harness.session_check": ("harness", "cache_impls"),
+    "harness.session_hitratio": ("harness", "cache_impls"),
     "harness.session_load": ("harness", "cache_impls"),
     "harness.session_chaos": ("harness", "cache_impls"),
     "harness.commands": ("harness",),

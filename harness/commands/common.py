@@ -20,9 +20,13 @@ if TYPE_CHECKING:  # slow to import: a command imports what it needs
 
     from harness.chaos.document import ChaosDocument
     from harness.documents import CheckDocument, CompareDocument, GateDocument
+    from harness.hitratio.document import HitRatioDocument
     from harness.load.document import LoadDocument
 
-    _Judged = TypeVar("_Judged", bound=GateDocument | CompareDocument | CheckDocument | LoadDocument | ChaosDocument)
+    _Judged = TypeVar(
+        "_Judged",
+        bound=GateDocument | CompareDocument | CheckDocument | LoadDocument | ChaosDocument | HitRatioDocument,
+    )
 
 DEFAULT_WORKLOAD = "ycsb-b"
 

@@ -21,7 +21,7 @@ from typing import Any
 from cache_impls.dialects import Adapted
 from harness.clock import WorkloadClock
 from harness.measure.loop import WorkloadLoop
-from harness.measure.stream import Stream
+from harness.measure.stream import RequestSource
 from harness.measure.truth import NEVER, Truth, Write
 from harness.measure.values import fill_up, head_of
 
@@ -31,6 +31,10 @@ SLICE = 256
 YIELDS = 4
 """Turns of the loop before a slice, while there is work. A due timer needs one to be found, one to run, and one for
 the task that it wakes; what still has work then goes on before the next slice, as it would among other requests."""
+
+ROUNDING_NS = 1_000
+"""A cache that adds a ttl to the clock's floating-point seconds may end an entry late by a rounding: of `time.time`, a
+quarter of a microsecond."""
 
 MAX_ERRORS = 200
 """Errors of the cache after which a trial ends: more say nothing new and cost time."""
@@ -66,7 +70,7 @@ class Batch:
         "values",
     )
 
-    def __init__(self, stream: Stream, start: int, stop: int, slice_length: int) -> None:
+    def __init__(self, stream: RequestSource, start: int, stop: int, slice_length: int) -> None:
         count = stop - start
         self.start = start
         self.keys = stream.keys(start, stop)
@@ -98,7 +102,7 @@ class Driver:
     def __init__(
         self,
         cache: Adapted,
-        stream: Stream,
+        stream: RequestSource,
         loop: WorkloadLoop,
         clock: WorkloadClock,
         *,
@@ -322,5 +326,5 @@ class Driver:
 
     def _write(self, batch: Batch, i: int, set_ns: int) -> Write:
         ttl_ms = batch.ttls_ms[i]
-        deadline_ns = set_ns + ttl_ms * 1_000_000 if ttl_ms and self._judge_expiry else NEVER
+        deadline_ns = set_ns + ttl_ms * 1_000_000 + ROUNDING_NS if ttl_ms and self._judge_expiry else NEVER
         return (batch.start + i, len(batch.values[i] or ""), deadline_ns)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.measure.recorded import from_trace
 from harness.measure.requests import DELETE, GET, SET, Requests
-from harness.measure.traces import read_accesses
-from harness.measure.workload import MAX_TRACE_WARMUP, Synthetic, Trace, Workload, Zipf
+from harness.measure.workload import Synthetic, Trace, Workload, Zipf
 
 _SHARE = 1 << 32
 _WEIGHT = 1 << 40
@@ -26,7 +26,7 @@ def draw(workload: Workload, measured: int, capacity: int | None = None) -> Requ
     capacity overrides the workload's own. Raises UsageError for a trace that cannot be read.
     """
     if isinstance(workload, Trace):
-        return _from_trace(workload, measured, capacity)
+        return from_trace(workload, measured, capacity)
     return _from_distributions(workload, measured, capacity)
 
 
@@ -55,28 +55,6 @@ def _from_distributions(workload: Synthetic, measured: int, capacity: int | None
         look_aside=workload.look_aside,
         key_format=workload.key_format,
         distinct_keys=workload.keys,
-    )
-
-
-def _from_trace(workload: Trace, measured: int, capacity: int | None) -> Requests:
-    accesses = read_accesses(workload.path)
-    warmup = workload.warmup + min(MAX_TRACE_WARMUP, int(len(accesses) * workload.warmup_share))
-    accesses = accesses[: warmup + measured]
-    distinct, key = np.unique(accesses, return_inverse=True)
-    count = len(key)
-    return Requests(
-        name=workload.name,
-        op=np.full(count, GET, dtype=np.uint8),
-        key=key.astype(np.uint32),
-        size=np.full(count, workload.value_bytes, dtype=np.uint32),
-        ttl_ms=np.full(count, round(workload.ttl_seconds * 1000), dtype=np.uint32),
-        time_ns=_times(0, count, workload.rate_per_second),
-        preload=0,
-        warmup=min(warmup, count),
-        capacity=capacity or workload.capacity or max(1, len(distinct) // 10),
-        look_aside=workload.look_aside,
-        key_format="trace:{:010d}",
-        distinct_keys=len(distinct),
     )
 
 

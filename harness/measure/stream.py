@@ -10,10 +10,25 @@ import json
 import mmap
 from array import array
 from pathlib import Path
+from typing import Protocol
 
 HEADER_BYTES = 256
 COLUMNS = (("op", "B"), ("key", "I"), ("size", "I"), ("ttl_ms", "I"), ("time_ns", "q"))
 """Name and array type code of each column, in file order (written by `requests`)."""
+
+
+class RequestSource(Protocol):
+    """What the driver reads its requests from; rows are [start, stop), columns those of `COLUMNS`."""
+
+    requests: int
+    look_aside: bool
+    distinct_keys: int
+
+    def column(self, name: str, start: int, stop: int) -> list[int]:
+        """Rows of a column."""
+
+    def keys(self, start: int, stop: int) -> list[str]:
+        """The keys of rows, each a string of its own."""
 
 
 class Stream:

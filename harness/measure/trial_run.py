@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -26,7 +27,7 @@ from harness.measure.stream import Stream
 from harness.measure.turns import TurnTaker
 
 _PRELOAD_STEP = 2_000
-_PROBE_KEY = "cachegate:probe"
+PROBE_KEY = "cachegate:probe"
 _PROBE_SECONDS = 1.2
 """Real seconds after which an entry of 1 s must be gone from a cache with a clock of its own."""
 
@@ -42,6 +43,28 @@ async def initialize(cache: Adapted) -> None:
             await cache.initialize()
         except Exception as error:
             raise CacheFailedError(f"initialize() raised {type(error).__name__}: {error}") from error
+
+
+async def probe_clock(cache: Adapted, clock: WorkloadClock, more_time: Callable[[float], None]) -> str:
+    """By which clock an entry expires: `loop`, `native` (a clock of its own), or `none`: it ignores its ttl.
+
+    Two seconds of workload time pass; more_time is told before real seconds do.
+    """
+    if Capability.TTL not in cache.capabilities:
+        return "loop"
+    try:
+        await cache.set(PROBE_KEY, "x", 1.0)
+        clock.advance_by(2.0)
+        for _ in range(YIELDS):
+            await asyncio.sleep(0)
+        if await cache.get(PROBE_KEY) is None:
+            return "loop"
+        await cache.set(PROBE_KEY, "x", 1.0)
+        more_time(_PROBE_SECONDS)
+        time.sleep(_PROBE_SECONDS)  # noqa: ASYNC251  # real time has to pass, and nothing else runs yet
+        return "native" if await cache.get(PROBE_KEY) is None else "none"
+    except Exception:  # the driver will meet the same error, and count it
+        return "loop"
 
 
 _COUNTERS = ("hits", "misses", "sets", "deletes")
@@ -74,7 +97,7 @@ class TrialRun:
         gc.disable()
         self._first_operation_ns = perf_counter_ns()
         clocks = [
-            await self._probe_clock(cache) if known is None else ("native" if known else "loop")
+            await probe_clock(cache, self._clock, self._more_time) if known is None else ("native" if known else "loop")
             for cache, known in zip(caches, job["native_clock"], strict=True)
         ]
         before = [_counters(cache) for cache in caches]
@@ -92,7 +115,7 @@ class TrialRun:
         ]
         for driver, clock in zip(self._drivers, clocks, strict=True):
             if clock == "none":
-                driver.truth.found_wrong(f"get({_PROBE_KEY!r}) answered 2 s after a set with a ttl of 1 s")
+                driver.truth.found_wrong(f"get({PROBE_KEY!r}) answered 2 s after a set with a ttl of 1 s")
         start = stream.preload + stream.warmup
         gave_up = None
         try:
@@ -157,24 +180,6 @@ class TrialRun:
             for driver in drivers:
                 await driver.take_turn(first, length, tail=tail)
             first += (3 if tail else 2) * length
-
-    async def _probe_clock(self, cache: Adapted) -> str:
-        """By which clock an entry expires: `loop`, `native` (a clock of its own), or `none`: it ignores its ttl."""
-        if Capability.TTL not in cache.capabilities:
-            return "loop"
-        try:
-            await cache.set(_PROBE_KEY, "x", 1.0)
-            self._clock.advance_by(2.0)
-            for _ in range(YIELDS):
-                await asyncio.sleep(0)
-            if await cache.get(_PROBE_KEY) is None:
-                return "loop"
-            await cache.set(_PROBE_KEY, "x", 1.0)
-            self._more_time(_PROBE_SECONDS)
-            time.sleep(_PROBE_SECONDS)  # noqa: ASYNC251  # real time has to pass, and nothing else runs yet
-            return "native" if await cache.get(_PROBE_KEY) is None else "none"
-        except Exception:  # the driver will meet the same error, and count it
-            return "loop"
 
     def _more_time(self, seconds: float = 0.0) -> None:
         """Start the limit for the cache anew: it is for a step, not for the whole trial."""

@@ -12,10 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 import scenarios
 from harness.errors import UsageError
+from harness.measure import traces
 
 PRESETS = Path(scenarios.__file__).parent / "workloads"
 TRACE_PREFIX = "trace:"
@@ -111,10 +121,17 @@ class Synthetic(_Common):
 
 
 class Trace(_Common):
-    """Requests read from a file, as recorded; its times are `rate_per_second` unless the format has them."""
+    """Requests read from a file, as recorded.
+
+    Times, sizes, ttls and operations that the format has are the requests', unless their field is set here;
+    for what it does not have, and for what it leaves open, the defaults below hold.
+    """
 
     path: Path
+    format: str | None = None
+    """One of `traces.FORMATS`; None: told by the file."""
     look_aside: bool = True
+    """Unless set: not if the trace has writes of its own, because the fills are among them."""
     rate_per_second: PositiveFloat = 100
     value_bytes: ValueBytes = 200
     ttl_seconds: TtlSeconds = 3_600
@@ -123,6 +140,15 @@ class Trace(_Common):
     """None: a tenth of the distinct keys."""
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """The share of the accesses driven before the first batch, beside `warmup`; `MAX_TRACE_WARMUP` at most."""
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        return None if name is None else traces.named(name)
+
+    def sets(self, field: str) -> bool:
+        """Whether the user set field, so that it outranks what is recorded."""
+        return field in self.model_fields_set
 
 
 Workload = Synthetic | Trace

@@ -12,6 +12,7 @@ from harness.gate.policy import COVERS, GATED, LOAD_GATED, REPORTED
 from harness.load.plan import names as scenario_names
 from harness.load.plan import scenario
 from harness.measure import workload
+from harness.measure.traces import FORMATS
 
 
 def show_listing(console: Console) -> None:
@@ -23,7 +24,8 @@ def show_listing(console: Console) -> None:
     for name in workload.presets():
         preset = workload.parse(name)
         workloads.add_row(name, escape(preset.title), str(preset.capacity))
-    workloads.add_row("trace:FILE", "recorded accesses (cache2k int32; plain, .gz or .xz)", "a tenth of its keys")
+    formats = ", ".join(FORMATS)
+    workloads.add_row("trace:FILE", f"recorded accesses ({formats}; plain, .gz, .xz or .zst)", "a tenth of its keys")
     metrics = _table("metrics", "a pass covers", "allowed")
     for row in GATED:
         points = " points" if row.metric.unit == "1" else " %"

@@ -1,0 +1,82 @@
+"""`hitratio`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.commands.common import (
+    DEFAULT_WORKLOAD,
+    SPEC_HELP,
+    Json,
+    Junit,
+    Markdown,
+    Seed,
+    TrialLimit,
+    Workloads,
+    check_outputs,
+    deliver,
+    drawn,
+    interrupted_by_terminate,
+)
+from harness.errors import UsageError
+from harness.units import parse_duration
+
+
+def hitratio(
+    caches: Annotated[list[str], typer.Argument(metavar="CACHE...", help=f"{SPEC_HELP}; any number of them.")],
+    workload: Workloads = None,
+    capacity: Annotated[
+        str | None, typer.Option(help="Entries, one number or several: 500,1000,2000. Default: the workload's own.")
+    ] = None,
+    requests: Annotated[
+        int | None,
+        typer.Option(min=1, help="Ask no more than so many. Default: a trace whole, 200,000 of a preset."),
+    ] = None,
+    seed: Seed = None,
+    trial_limit: TrialLimit = "30s",
+    json: Json = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
+) -> None:
+    """Show the hit ratio of caches on whole workloads, beside LRU and the optimal, at each capacity."""
+    from harness.report import hitratio as report
+    from harness.report.progress import Progress
+    from harness.session_hitratio import HitRatioRequest
+    from harness.session_hitratio import hitratio as run
+
+    request = HitRatioRequest(
+        caches=tuple(caches),
+        workloads=tuple(workload or [DEFAULT_WORKLOAD]),
+        capacities=_capacities(capacity),
+        requests=requests,
+        seed=drawn(seed),
+        limit_seconds=parse_duration(trial_limit, "trial limit"),
+    )
+    check_outputs(json, junit, markdown)
+    interrupted_by_terminate()
+    with Progress() as progress:
+        document = run(request, progress.say)
+    deliver(
+        document,
+        show=report.show,
+        as_junit=report.junit,
+        as_markdown=report.markdown,
+        json=json,
+        junit=junit,
+        markdown=markdown,
+    )
+
+
+def _capacities(text: str | None) -> tuple[int, ...]:
+    """Ascending, each once. Raises UsageError for what is no list of entries."""
+    if text is None:
+        return ()
+    try:
+        found = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise UsageError(f"capacity {text!r} is not a list of entries; write 500 or 500,1000,2000") from None
+    if found[0] < 1:
+        raise UsageError(f"capacity {text!r}: a cache needs room for at least 1 entry")
+    return tuple(found)
