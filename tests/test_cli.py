@@ -46,7 +46,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         (["gate", "legacy"], "Missing argument 'CANDIDATE'"),
         (["gate", "legacy", "improved", "--nonsense"], "No such option: --nonsense"),
         (["gat"], "No such command 'gat'"),
-        (["gate", "legacy", "improved", "-w", "ycsb"], "did you mean 'ycsb-b'"),
+        (["gate", "legacy", "improved", "-w", "ycsbb"], "did you mean 'ycsb-b'"),
         (["gate", "legacy", "improved", "-w", "trace:no.trace.xz"], "there is no file no.trace.xz"),
         (["gate", "legacy", "improved", "--margin", "lots"], "is not a share"),
         (["gate", "legacy", "improved", "--margin", "5"], "did you mean 5%"),

@@ -46,6 +46,8 @@ MIN_BATCH = 8
 ENTRIES = 20_000
 """Entries in a memory trial, whatever the workload's capacity. With 2,048 small ones the memory that a fresh
 interpreter already holds for reuse hid a third of the bytes an entry; with 20,000 it is a few in a hundred."""
+WEIGHED_BYTES = 64_000_000
+"""Of their values; fewer entries where they would be more, as there is a bound of 100 MB in many caches."""
 
 NULL_EVERY = 4
 """Pairs between two `null` trials. What the harness costs is a tenth of an operation, so its median over the run is
@@ -94,7 +96,7 @@ class Bench:
         self._harness: list[dict[str, float]] = []
         """What the null trials have shown so far."""
         self._timed_pairs = 0
-        self._entries = ENTRIES
+        self._entries = entries_to_weigh(requests)
         """In a memory trial; fewer if a spec sets a bound of its own, so that both arms hold the same."""
         self._native_clock: dict[Role, bool] = {}
         """Found by the pilot."""
@@ -109,7 +111,7 @@ class Bench:
         pair = self._run(self._timed(rng, quick=True), [])
         self._native_clock = {role: s.native_clock for role, s in zip(ROLES, pair.samples, strict=False)}
         own_bounds = [s.capacity for s in pair.samples if s.capacity not in (None, self.requests.capacity)]
-        self._entries = min([ENTRIES, *own_bounds])
+        self._entries = min([self._entries, *own_bounds])
         if pair.values:
             slowest_ns = max(pair.values["operation_time"])
             self.batch = max(min(MIN_BATCH, self.batch), min(self.batch, int(BATCH_SECONDS * 1e9 / slowest_ns)))
@@ -266,6 +268,11 @@ def _read_weighed(trials: list[Trial]) -> Values:
         return {}
     baseline, candidate = (max(FLOOR, trial.bytes_an_entry) for trial in trials)
     return {"memory": (baseline, candidate)}
+
+
+def entries_to_weigh(requests: Requests) -> int:
+    """The entries of a memory trial: `ENTRIES`, or as many as have `WEIGHED_BYTES`."""
+    return max(1, min(ENTRIES, int(WEIGHED_BYTES / requests.size[:ENTRIES].mean())))
 
 
 def draw_turns(rng: random.Random, members: int, rounds: int) -> tuple[int, ...]:

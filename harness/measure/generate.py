@@ -1,21 +1,16 @@
-"""From a workload's definition to its requests, the same on every machine.
-
-Everything is drawn from raw 64-bit PCG64 integers and integer thresholds: NumPy keeps that stream stable
-for good, while its distributions may change between releases. Weights are rounded to 40 bits, so the last
-digit of a platform's `pow` does not show; the digest of the requests would tell if it did.
-"""
+"""From a workload's definition to its requests, the same on every machine: `popularity` says how they are drawn."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import UsageError
+from harness.measure.operations import requests_of
+from harness.measure.popularity import choose, scatter
 from harness.measure.recorded import from_trace
-from harness.measure.requests import DELETE, GET, SET, Requests
-from harness.measure.workload import Synthetic, Trace, Workload, Zipf
-
-_SHARE = 1 << 32
-_WEIGHT = 1 << 40
+from harness.measure.requests import SET, Requests
+from harness.measure.workload import Synthetic, Trace, Workload
 
 Ints = NDArray[np.int64]
 
@@ -23,7 +18,8 @@ Ints = NDArray[np.int64]
 def draw(workload: Workload, measured: int, capacity: int | None = None) -> Requests:
     """The requests of workload, with at most measured after preload and warm-up.
 
-    capacity overrides the workload's own. Raises UsageError for a trace that cannot be read.
+    capacity overrides the workload's own. Raises UsageError for a trace that cannot be read, or for passes of more keys
+    than key_format has room for.
     """
     if isinstance(workload, Trace):
         return from_trace(workload, measured, capacity)
@@ -32,14 +28,16 @@ def draw(workload: Workload, measured: int, capacity: int | None = None) -> Requ
 
 def _from_distributions(workload: Synthetic, measured: int, capacity: int | None) -> Requests:
     source = np.random.PCG64(workload.seed)
-    names = np.argsort(_raw(source, workload.keys), kind="stable").astype(np.int64)  # rank -> key
-    kind_of_key = _choose(source, workload.keys, [kind.share for kind in workload.entries])
+    by_rank = scatter(source, workload.keys)
+    shares = [kind.share for kind in workload.entries]
+    kind_of_key = choose(source, workload.keys, shares)
     count = workload.warmup + measured
-    ranks = _ranks(source, workload, count)
-    mix = workload.mix
-    op = np.array([GET, SET, DELETE], dtype=np.uint8)[_choose(source, count, [mix.get, mix.set, mix.delete])]
-    preloaded = np.sort(names[: workload.preload])
-    key = np.concatenate([preloaded, names[ranks]])
+    op, key = requests_of(source, workload, by_rank, count)
+    # Keys inserted are numbered as they come, so the first ones are those that are there.
+    preloaded = np.arange(workload.preload) if workload.mix.insert else np.sort(by_rank[: workload.preload])
+    key = np.concatenate([preloaded, key])
+    passed = _passed(workload, int(key.max(initial=0)))
+    kind_of_key = np.concatenate([kind_of_key, choose(source, passed, shares)])
     sizes = np.array([kind.bytes for kind in workload.entries], dtype=np.uint32)
     ttls = np.array([round((kind.ttl_seconds or 0) * 1000) for kind in workload.entries], dtype=np.uint32)
     return Requests(
@@ -54,31 +52,16 @@ def _from_distributions(workload: Synthetic, measured: int, capacity: int | None
         capacity=capacity or workload.capacity,
         look_aside=workload.look_aside,
         key_format=workload.key_format,
-        distinct_keys=workload.keys,
+        distinct_keys=workload.keys + passed,
     )
 
 
-def _raw(source: np.random.PCG64, count: int) -> NDArray[np.uint64]:
-    return np.asarray(source.random_raw(count), dtype=np.uint64)
-
-
-def _choose(source: np.random.PCG64, count: int, shares: list[float]) -> Ints:
-    """count indices into shares, drawn in proportion to them."""
-    edges = np.cumsum([round(share * _SHARE) for share in shares])
-    picks = (_raw(source, count) >> np.uint64(32)).astype(np.int64)
-    return np.searchsorted(edges[:-1], picks, side="right").astype(np.int64)
-
-
-def _ranks(source: np.random.PCG64, workload: Synthetic, count: int) -> Ints:
-    """Popularity ranks from 0, the most popular first."""
-    if isinstance(workload.popularity, Zipf):
-        ranks = np.arange(1, workload.keys + 1, dtype=np.float64)
-        weights = np.maximum(1, np.floor(_WEIGHT / ranks**workload.popularity.theta)).astype(np.uint64)
-    else:
-        weights = np.ones(workload.keys, dtype=np.uint64)
-    edges = np.cumsum(weights)
-    picks = _raw(source, count) % edges[-1]
-    return np.asarray(np.searchsorted(edges, picks, side="right"), dtype=np.int64)
+def _passed(workload: Synthetic, last: int) -> int:
+    """How many keys there are beyond the workload's own, those of its passes; last is the last of all."""
+    lengths = {len(workload.key_format.format(number).encode()) for number in (0, last)}
+    if len(lengths) != 1:
+        raise UsageError(f"workload {workload.name!r}: key_format {workload.key_format!r} has no room for key {last}")
+    return max(0, last + 1 - workload.keys)
 
 
 def _times(preload: int, count: int, rate_per_second: float) -> Ints:

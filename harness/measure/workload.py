@@ -53,16 +53,33 @@ class Uniform(_Frozen):
     kind: Literal["uniform"]
 
 
+class Latest(_Frozen):
+    """The newest key has rank 1, the one inserted before it rank 2; asked for in proportion to 1 / r ** theta."""
+
+    kind: Literal["latest"]
+    theta: Annotated[float, Field(gt=0, le=10)]
+
+
+Popularity = Zipf | Uniform | Latest
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class Mix(_Frozen):
     """Shares of the operations; they add up to 1."""
 
-    get: Annotated[float, Field(ge=0, le=1)] = 0
-    set: Annotated[float, Field(ge=0, le=1)] = 0
-    delete: Annotated[float, Field(ge=0, le=1)] = 0
+    get: _Share = 0
+    set: _Share = 0
+    delete: _Share = 0
+    insert: _Share = 0
+    """A set of a new key. The preload has the first keys, and only what was inserted is asked for."""
+    scan: _Share = 0
+    """Gets of consecutive keys, from a popular one on: 1 to `max_scan_length`, each length as often."""
+    read_modify_write: _Share = 0
+    """A get and, as the next request, a set of the same key."""
 
     @model_validator(mode="after")
     def _whole(self) -> Mix:
-        if abs(self.get + self.set + self.delete - 1) > 1e-9:
+        if abs(sum(share for _, share in self) - 1) > 1e-9:
             raise ValueError("the shares of the mix must add up to 1")
         return self
 
@@ -99,9 +116,15 @@ class Synthetic(_Common):
     source: str
     seed: Annotated[int, Field(ge=0)]
     keys: Annotated[int, Field(gt=0, le=10_000_000)]
-    popularity: Annotated[Zipf | Uniform, Field(discriminator="kind")]
+    """With inserts: as many as can be there at once; the next insert comes round to the oldest."""
+    popularity: Annotated[Popularity, Field(discriminator="kind")]
     key_format: str
     mix: Mix
+    max_scan_length: Annotated[int, Field(gt=0, le=10_000)] = 100
+    pass_every: PositiveInt | None = None
+    """Requests between two passes; None: there are no passes."""
+    pass_length: PositiveInt = 1_000
+    """Gets in a pass, of as many keys in order that nothing else ever asks for: a report, or a backup."""
     entries: tuple[EntryKind, ...] = Field(min_length=1)
     capacity: PositiveInt
 
@@ -117,6 +140,10 @@ class Synthetic(_Common):
             raise ValueError(f"key_format {self.key_format!r} must pad all keys to one length, as k{{:08d}}")
         if self.preload > self.keys:
             raise ValueError("preload is more than there are keys")
+        if self.mix.insert and not 0 < self.preload < self.keys:
+            raise ValueError("inserts need a preload, of fewer than all keys")
+        if isinstance(self.popularity, Latest) and not self.mix.insert:
+            raise ValueError("popularity latest needs inserts in the mix")
         return self
 
 
@@ -171,8 +198,9 @@ def parse(text: str) -> Workload:
         fields: dict[str, Any] = {"title": f"trace {path.name}", "path": path}
         return _build(Trace, text, fields | overrides | {"name": text})
     if name not in presets():
-        nearest = get_close_matches(name, presets(), n=1, cutoff=0.4)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(presets())}"
+        family = [each for each in presets() if each.startswith(name)]
+        nearest = [] if family else get_close_matches(name, presets(), n=1, cutoff=0.4)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(family or presets())}"
         raise UsageError(f"no workload {name!r}; {hint} (or write trace:FILE)")
     fields = tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
     return _build(Synthetic, text, fields | overrides | {"name": text})
