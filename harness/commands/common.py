@@ -21,8 +21,12 @@ if TYPE_CHECKING:  # slow to import: a command imports what it needs
     from harness.chaos.document import ChaosDocument
     from harness.documents import CheckDocument, CompareDocument, GateDocument
     from harness.load.document import LoadDocument
+    from harness.tune.document import TuneDocument
 
-    _Judged = TypeVar("_Judged", bound=GateDocument | CompareDocument | CheckDocument | LoadDocument | ChaosDocument)
+    _Judged = TypeVar(
+        "_Judged",
+        bound=GateDocument | CompareDocument | CheckDocument | LoadDocument | ChaosDocument | TuneDocument,
+    )
 
 DEFAULT_WORKLOAD = "ycsb-b"
 
