@@ -13,8 +13,8 @@ from harness.documents import ArmResult, SkippedResult, WarningResult, WorkloadR
 from harness.errors import UsageError
 from harness.gate import policy, reasons
 from harness.measure import workload as workloads
-from harness.measure.bench import BATCH
-from harness.measure.blocks import BATCHES, Block, Blocks
+from harness.measure.bench import BATCH, ENTRIES
+from harness.measure.blocks import BATCHES, PAIR_TURNS, TURNS, Block, Blocks
 from harness.measure.environment import Watch, environment, processors
 from harness.measure.generate import draw
 from harness.measure.requests import Requests
@@ -90,6 +90,8 @@ def tune(request: TuneRequest, say: Say) -> TuneDocument:
             concurrency=request.concurrency,
             processors=processors(),
             limit_seconds=request.limit_seconds,
+            # What is put off (a sweep) is not in the CPU of a trial that ends before it: then they have to be longer.
+            turns=PAIR_TURNS if policy.CPU_TIME in [row.metric for row in request.objectives] else TURNS,
         )
         course = Course(
             settings,
@@ -126,7 +128,7 @@ def _document(
         found = Conclusion(Verdict.INCONCLUSIVE, why, EXIT_NOTHING_MEASURED, None)
     arms = _arms(settings, course, seen, requests.name)
     disturbance = seen.watch.result(pinned=bool(processors()))
-    notices = _notices(arms) + reasons.disturbed(disturbance.other_cpu, disturbance.stolen_cpu)
+    notices = _notices(arms, blocks.entries) + reasons.disturbed(disturbance.other_cpu, disturbance.stolen_cpu)
     contender = course.contender
     evidence = course.confirming if course.confirmed() and not course.full_grid else course.evidence
     results = [evidence.result(m, requests.name, contender, DEFAULT) for m in METRICS] if contender else []
@@ -195,12 +197,20 @@ def _workload(requests: Requests, blocks: Blocks, concurrency: int) -> WorkloadR
     )
 
 
-def _notices(arms: tuple[ArmResult, ...]) -> list[Notice]:
+def _notices(arms: tuple[ArmResult, ...], entries: int) -> list[Notice]:
+    found = []
     if any(not arm.ttl_exercised for arm in arms):
-        return [
+        found.append(
             Notice(
                 message="ttl not exercised (the cache's clock is not the event loop's)",
                 remedy="what a parameter of expiry does is not seen; make it read the loop's time or time.monotonic",
             )
-        ]
-    return []
+        )
+    if entries < ENTRIES:
+        found.append(
+            Notice(
+                message=f"caches were weighed with {entries} entries, which is the smallest bound, not {ENTRIES}",
+                remedy="so few partly hide in what an interpreter holds anyway; read the bytes an entry with care",
+            )
+        )
+    return found

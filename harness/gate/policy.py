@@ -94,10 +94,10 @@ TUNE_PRECISION = 0.005
 """Half the interval of the winner against the default, at which it is known well enough."""
 TUNE_RACE_SHARE = 0.75
 """Of the budget, at most, until the winner is confirmed."""
-TUNE_COMPLETE_SHARE = 0.35
+TUNE_COMPLETE_TRIALS = 150
 TUNE_MOST_COMPLETE = 30
-"""Blocks of all settings, from which the parameters' effects are told: so many as fit in that share of the budget, but
-never fewer than their intervals need."""
+"""Blocks of all settings, from which the parameters' effects are told: about that many trials, but never
+fewer than their intervals need."""
 
 CHAOS_TIMELY_SECONDS = 0.1
 """Of an answer from when it was due, in an experiment: what a user of a service with a cache would call at once."""

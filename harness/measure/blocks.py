@@ -86,11 +86,13 @@ class Blocks:
         concurrency: int = 1,
         processors: list[int] | None = None,
         limit_seconds: float = 30.0,
+        turns: int = TURNS,
     ) -> None:
         longer = 1 if concurrency == 1 else CROWD
         self.requests = requests
         self.batch = min(BATCH, requests.measurable // BATCHES) * longer
         self._longer = longer
+        self._turns = turns
         self._file = requests_file
         self._settings = settings
         self._interpreters = interpreters
@@ -100,13 +102,14 @@ class Blocks:
         self._limit_seconds = limit_seconds
         self._harness: list[dict[str, float]] = []
         self._timed = 0
-        self._entries = ENTRIES
+        self.entries = ENTRIES
+        """Of which a filled cache is weighed; fewer if a setting has a smaller bound, so that all hold the same."""
         self._native_clock: dict[int, bool] = {}
 
     @property
     def measured_requests(self) -> int:
         """Requests that a trial of many settings measures: in timed batches and in those timed singly."""
-        turns = TURNS // self._longer
+        turns = self._turns // self._longer
         return self.batch * (turns + turns // TAIL_EVERY)
 
     @property
@@ -119,7 +122,7 @@ class Blocks:
         block = self._time(rng, members, quick=True)
         self._native_clock |= {i: sample.native_clock for i, sample in block.samples.items()}
         bounds = [sample.capacity for sample in block.samples.values()]
-        self._entries = min([ENTRIES, *(b for b in bounds if isinstance(b, int) and b != self.requests.capacity)])
+        self.entries = min([ENTRIES, *(b for b in bounds if isinstance(b, int) and b != self.requests.capacity)])
         if block.values:
             slowest_ns = max(block.values["operation_time"])
             self.batch = max(min(MIN_BATCH, self.batch), min(self.batch, int(BATCH_SECONDS * 1e9 / slowest_ns)))
@@ -137,7 +140,7 @@ class Blocks:
                 specs=(self._settings[i],),
                 requests=self._file,
                 capacity=max(self.requests.capacity, ENTRIES),
-                entries=self._entries,
+                entries=self.entries,
                 key_format=self.requests.key_format,
                 limit_seconds=self._limit_seconds,
             )
@@ -152,7 +155,7 @@ class Blocks:
     def _time(self, rng: random.Random, members: Sequence[int], *, quick: bool) -> Block:
         with_null = not self._harness or self._timed % NULL_EVERY == 0
         self._timed += 1
-        rounds = _QUICK_TURNS if quick else (TURNS if len(members) > 2 else PAIR_TURNS) // self._longer
+        rounds = _QUICK_TURNS if quick else (self._turns if len(members) > 2 else PAIR_TURNS) // self._longer
         turns = draw_turns(rng, len(members) + with_null, rounds)
         cpu = rng.choice(self._processors) if self._processors else None
 

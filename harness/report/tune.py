@@ -26,7 +26,7 @@ def show(document: TuneDocument, console: Console) -> None:
     if any(row.blocks for row in document.settings):
         console.print()
         console.print(_settings(document))
-        console.print("[dim]the default as it is, the others against it: + is worse[/]")
+        console.print("[dim]the default as it is, the others against it: + is worse; * on the Pareto front[/]")
     if document.metrics:
         console.print()
         console.print(_metrics(document))
@@ -55,7 +55,10 @@ def as_markdown(document: TuneDocument) -> str:
     if any(row.blocks for row in document.settings):
         lines += [f"| {' | '.join(_COLUMNS)} |", f"|---{'|--:' * len(_HEADINGS)}|--:|---|---|"]
         lines += [f"| {' | '.join(cell(text) for text in _row(row))} |" for row in document.settings]
-        lines += ["", "The default as it is, the others against it: + is worse."]
+        lines += [
+            "",
+            "The default as it is, the others against it: + is worse; * on the Pareto front.",
+        ]
     notes = [_said(name, effect) for name, effect in _effects(document)]
     notes += [
         f"**{found.severity} {found.kind}** of {found.setting}, {found.count} times: {found.example}"
@@ -108,7 +111,7 @@ def _row(row: SettingResult) -> list[str]:
     values = {value.name: value for value in row.values}
     name = f"{row.name} (the default)" if row.default else row.name
     shown = [_value(values[metric], row.default) if metric in values else "-" for metric in _HEADINGS]
-    return [name, *shown, str(row.blocks), "front" if row.front else "", _fate(row)]
+    return [name, *shown, str(row.blocks), "*" if row.front else "", _fate(row)]
 
 
 def _fate(row: SettingResult) -> str:
@@ -116,7 +119,7 @@ def _fate(row: SettingResult) -> str:
         return "recommended"
     if row.fate == "out":
         return row.why.partition(":")[0]
-    return "" if row.dropped_after is None else f"{row.fate} after {row.dropped_after}"
+    return "" if row.dropped_after is None else row.fate
 
 
 def _value(value: SettingValue, default: bool) -> str:

@@ -26,8 +26,9 @@ from harness.stats.location import Estimate, one_sample
 
 Floats = NDArray[np.float64]
 
-_SPARE_BLOCKS = 2
-"""Beyond the fewest that give an interval at all: with those it is as wide as the outermost blocks."""
+_SPARE_BLOCKS = 3
+"""Beyond the fewest that give an interval at all: with those it is as wide as the outermost blocks. Of one parameter
+alone the values are the settings themselves, so which is best is told by the race as well."""
 
 
 class Answer(enum.StrEnum):
@@ -79,7 +80,7 @@ def effect(blocks: Floats, groups: Sequence[Sequence[int]], *, margin: float, co
 def blocks_needed(values: int, strata: int, confidence: float) -> int:
     """Blocks from which the differences of so many values, in so many strata, have intervals of some use."""
     each = (1 - confidence) / max(1, math.comb(values, 2))
-    return max(_fewest(each) + _SPARE_BLOCKS, _fewest(each / strata))
+    return _fewest(each) if strata == 1 else max(_fewest(each) + _SPARE_BLOCKS, _fewest(each / strata))
 
 
 def _fewest(alpha: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from harness.gate.policy import CONFIDENCE, TUNED
 from harness.model import Verdict
 from harness.stats.location import Estimate
 from harness.stats.metric import Scale
@@ -68,7 +69,7 @@ def _against_default(course: Course, winner: int) -> tuple[bool, int, str]:
         return False, winner, f"{why}; {_more(course)}"
     gained = f"{name(course, winner)} is {gain(course, found)} than the default in {_objective(course)}"
     if found.high < -margin:
-        return True, winner, gained + _as_good(course, winner)
+        return True, winner, gained + _price(course, winner) + _as_good(course, winner)
     if found.low > -margin or course.precise:
         best = f"the best of the others, {name(course, winner)}, is {gain(course, found)}"
         return True, DEFAULT, f"{name(course, DEFAULT)}: {best}, and {worth(course)} would be worth it"
@@ -103,6 +104,18 @@ def _open(course: Course, leader: int) -> tuple[bool, int, str]:
 
 def _nothing_better(course: Course) -> str:
     return f"{name(course, DEFAULT)}: nothing tried is more than {worth(course)} better in {_objective(course)}"
+
+
+def _price(course: Course, winner: int) -> str:
+    """In what else the winner is worse than the default for sure, by more than its margin."""
+    evidence = course.evidence if course.full_grid else course.confirming
+    worse = []
+    for row in TUNED:
+        found = evidence.estimate(row.metric, winner, DEFAULT, CONFIDENCE)
+        if row.metric is not course.objective.metric and found and found.low > row.metric.threshold(row.margin):
+            unit = "points" if row.metric.scale is Scale.POINTS else "%"
+            worse.append(f"{row.metric.change(found.value) * 100:.1f} {unit} in {row.metric.title}")
+    return f", and worse by {' and '.join(worse)}" if worse else ""
 
 
 def _as_good(course: Course, winner: int) -> str:

@@ -23,7 +23,7 @@ from harness.gate.policy import (
     ALPHA,
     CONFIDENCE,
     MEMORY,
-    TUNE_COMPLETE_SHARE,
+    TUNE_COMPLETE_TRIALS,
     TUNE_MOST_COMPLETE,
     TUNE_RACE_SHARE,
     Gated,
@@ -79,7 +79,7 @@ class Course:
         self.confirming = Evidence()
         self.troubles: list[Trouble] = []
         self.complete_blocks = 0
-        """Planned; known after the first."""
+        """Planned."""
         self.trials = 0
         self.full_grid = full_grid
         self._margin = self.objective.metric.threshold(self.objective.margin)
@@ -160,14 +160,10 @@ class Course:
     def _complete(self) -> None:
         counts = [len(values) for values in self.grid.parameters.values()]
         least = max(blocks_needed(count, prod(counts) // count, CONFIDENCE) for count in counts)
-        self.complete_blocks = least
+        affordable = min(TUNE_MOST_COMPLETE, TUNE_COMPLETE_TRIALS // len(self.grid.settings))
+        self.complete_blocks = max(least, affordable)
         while self.race.blocks < self.complete_blocks and self._goes_on(self._race_until):
-            before = self.elapsed_seconds
             self._one_block(weighed=self._weighs or self.race.blocks < _WEIGHINGS)
-            if self.race.blocks == 1:
-                # How long a block takes tells nothing of which setting is better, so the number is as good as fixed.
-                fitting = int(TUNE_COMPLETE_SHARE * self.budget_seconds / max(self.elapsed_seconds - before, 1e-9))
-                self.complete_blocks = max(least, min(TUNE_MOST_COMPLETE, fitting))
             self._tell(f"block {self.race.blocks} of {self.complete_blocks} with all settings", self._race_until)
 
     def _race(self) -> None:

@@ -236,6 +236,15 @@ def test_other_objectives_decide_as_well(play: Play, name: str, metric: Any) -> 
     assert ("5.0 points better" if metric is HIT_RATIO else "20.0 % better") in found.reason
 
 
+def test_the_price_of_a_gain_is_told(play: Play) -> None:
+    """Faster and a fifth bigger: recommended by time, and the line says what it costs."""
+    fake = Fake([0.0, -0.08, 0.0])
+    fake.memory = [500.0, 600.0, 500.0]
+    found = conclude(play(fake, "operation_time", "memory"))
+    assert found.recommended == 1
+    assert "in operation time, and worse by 20.0 % in memory an entry" in found.reason
+
+
 def test_the_table_has_every_setting_and_the_best_first(play: Play) -> None:
     """With each metric against the default, and what became of it."""
     fake = Fake([0.0, -0.08, 0.03])
