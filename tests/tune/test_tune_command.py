@@ -182,6 +182,13 @@ def test_what_the_cache_lacks_leaves_nothing_measured(family: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_long_patience_is_no_overflow() -> None:
+    """Many trials with long limits make a time that the kernel's timer does not hold; it is cut."""
+    ended = finished("improved", *SHARDS, "--trial-limit", "48h", "--budget", "1s")
+    assert ended.returncode == 2, ended.stderr
+
+
+@pytest.mark.slow
 def test_interrupted_nothing_is_left(tmp_path: Path) -> None:
     """^C ends every child, writes nothing, says one line and exits with 130."""
     process = subprocess.Popen(
