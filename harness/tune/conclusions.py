@@ -43,10 +43,13 @@ def conclude(course: Course) -> Conclusion:
 def _recommended(course: Course) -> tuple[bool, int | None, str]:
     """Whether it is decided, the setting, and why."""
     race = course.race
+    if not race.left and DEFAULT not in course.failed:
+        why = "keep the default: the rest was dropped against one that failed later; run again without it"
+        return False, DEFAULT, why
     if not race.left:
         return False, None, ""
     if race.blocks == 0 and len(race.left) > 1:
-        return False, DEFAULT, _too_short(course)
+        return False, race.left[0], _too_short(course)
     if course.full_grid:
         return _of_full_grid(course)
     leader = course.best

@@ -152,7 +152,7 @@ class Course:
     # The parts
 
     def _try_all(self) -> None:
-        while self.race.left:
+        while self.race.left and self.elapsed_seconds < self.budget_seconds:
             self._say(f"trying {len(self.race.left)} settings")
             if not self._fails(self._blocks.pilot(self._rng, self.race.left)):
                 return
@@ -187,6 +187,7 @@ class Course:
         while not self.precise and self.elapsed_seconds < self.budget_seconds:
             found = self._measured(pair, timed=not self._by_memory or done < _TIMED, weighed=self._weighs)
             if found is None:
+                self._confirm()  # one of the two failed: if it was the winner, the next best is confirmed
                 return
             for block in found:
                 self.confirming.add(pair, block.values, block.logs)

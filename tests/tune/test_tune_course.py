@@ -175,6 +175,38 @@ def test_one_that_fails_late_is_out_as_well(play: Play) -> None:
     assert tables.parameters(course, [course.objective])[0].effects[0].answer == "open"
 
 
+@pytest.mark.parametrize(("second", "recommended"), [(-0.08, 2), (0.05, DEFAULT)])
+def test_a_winner_that_fails_at_last_is_not_recommended(play: Play, second: float, recommended: int) -> None:
+    """While it is confirmed: the next best takes its place, and where none is left the default stays."""
+    slower = [0.0, -0.0801, second]
+    whole = play(Fake(slower, spread=0.002))
+    winner = whole.best
+    assert winner is not None
+    fake = Fake(slower, spread=0.002)
+    fake.troubles, fake.fails_after = {winner: "crash"}, 2 + whole.race.blocks
+    found = conclude(play(fake))
+    assert found.exit_code == 1
+    assert found.recommended == (recommended if winner == 1 else 1)
+    assert "did not survive: it did; of the others: " in found.reason
+
+
+def test_hanging_settings_do_not_outlast_the_budget(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that hangs costs a trial's limit; trying them all ends with the budget."""
+    fake = Fake([0.0] * 10)
+    fake.troubles = dict.fromkeys(range(10), "crash")
+    plain = fake.block
+
+    def slow(rng: random.Random, members: Sequence[int]) -> Block:
+        fake.clock += 30.0
+        return plain(rng, members)
+
+    monkeypatch.setattr(fake, "block", slow)
+    found = conclude(play(fake, varied=("num_shards=2,3,4,5,6,7,8,9,10",)))
+    assert len(fake.asked) <= 4
+    assert found.exit_code == 1
+    assert found.recommended not in (None, DEFAULT)
+
+
 def test_a_default_that_fails_is_no_measure(play: Play) -> None:
     """The best of the others is recommended; there is nothing to hold it against."""
     fake = Fake([0.0, -0.08, 0.0])
