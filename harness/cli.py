@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
-from harness.commands import chaos, check, gate, hitratio, load, serve
+from harness.commands import chaos, check, gate, hitratio, load, serve, tune
 from harness.commands.common import console, reader_may_leave
 from harness.errors import CachegateError
 
@@ -52,7 +52,7 @@ def list_() -> None:
 
 
 for _command in (
-    *(gate.gate, gate.baseline, gate.compare, hitratio.hitratio),
+    *(gate.gate, gate.baseline, gate.compare, hitratio.hitratio, tune.tune),
     *(check.check, check.replay, check.explain),
     *(load.stress, load.load, serve.serve),
     chaos.chaos,

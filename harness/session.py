@@ -135,7 +135,7 @@ def _gate_document(request: GateRequest, contest: Contest, judge: Judge, evidenc
     incidents = [_incident(finding) for finding in contest.findings]
     verdict, reason, exit_code = _verdict(request, contest, judge, results, incidents)
     disturbance = contest.watch.result(pinned=contest.pinned)
-    notices = contest.notices() + _disturbed(disturbance.other_cpu, disturbance.stolen_cpu)
+    notices = contest.notices() + reasons.disturbed(disturbance.other_cpu, disturbance.stolen_cpu)
     notices += _net_notices(contest, results)
     return GateDocument(
         verdict=verdict,
@@ -240,7 +240,7 @@ def baseline(spec: str, options: Options, pairs: int, say: Say) -> BaselineDocum
         if not contest.benches:
             raise NothingMeasuredError(f"nothing stored: {contest.skipped[0].reason}")
         disturbance = contest.watch.result(pinned=contest.pinned)
-        notices = contest.notices() + _disturbed(disturbance.other_cpu, disturbance.stolen_cpu)
+        notices = contest.notices() + reasons.disturbed(disturbance.other_cpu, disturbance.stolen_cpu)
         return BaselineDocument(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=options.seed,
@@ -328,17 +328,6 @@ def _incident(finding: Finding) -> IncidentResult:
         example=found.example,
         severity=policy.incident_severity(found.kind, found.count / max(1, found.operations)),
     )
-
-
-def _disturbed(other_cpu: float, stolen_cpu: float) -> list[Notice]:
-    found = []
-    if other_cpu > policy.DISTURBED_SHARE:
-        message = f"other processes kept {other_cpu:.1f} cores busy meanwhile"
-        found.append(Notice(message=message, remedy="the verdict holds, but a quiet machine gets there sooner"))
-    if stolen_cpu > policy.DISTURBED_SHARE:
-        message = f"the hypervisor took {stolen_cpu:.1f} cores meanwhile"
-        found.append(Notice(message=message, remedy="the verdict holds, but another machine gets there sooner"))
-    return found
 
 
 def _net_notices(contest: Contest, results: list[MetricResult]) -> list[Notice]:

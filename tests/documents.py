@@ -18,6 +18,14 @@ from harness.documents import (
     WorkloadResult,
 )
 from harness.model import Severity, Verdict
+from harness.tune.document import (
+    EffectResult,
+    ParameterResult,
+    SettingResult,
+    SettingValue,
+    TuneDocument,
+    TuneIncident,
+)
 
 ENVIRONMENT = Environment(
     cachegate="0.0.0",
@@ -160,3 +168,113 @@ def baseline_document(offset: float = 0.0, pairs: int = 24, **changes: Any) -> B
         "warnings": (),
     }
     return BaselineDocument(**(fields | changes))
+
+
+def setting(shards: int, change: float | None, **changes: Any) -> SettingResult:
+    """A setting, so much worse than the default."""
+    fields: dict[str, Any] = {
+        "name": f"num_shards={shards}",
+        "spec": f"improved?num_shards={shards}",
+        "parameters": {"num_shards": shards},
+        "default": False,
+        "recommended": False,
+        "fate": "beaten",
+        "dropped_after": 14,
+        "why": "beaten by num_shards=4",
+        "front": False,
+        "blocks": 14,
+        "values": tuple(
+            SettingValue(
+                name=name,
+                unit=unit,
+                better="higher" if unit == "1" else "lower",
+                value=value,
+                change=change,
+                low=None if change is None else change - 0.01,
+                high=None if change is None else change + 0.01,
+                blocks=14,
+            )
+            for name, unit, value in (
+                ("operation_time", "ns", 1500.0),
+                ("cpu_time", "ns", 2100.0),
+                ("tail", "ns", 4000.0),
+                ("memory", "B", 560.0),
+                ("hit_ratio", "1", 0.0977),
+            )
+        ),
+    }
+    return SettingResult(**(fields | changes))
+
+
+def effect(metric: str = "operation_time", **changes: Any) -> EffectResult:
+    """An effect of a parameter."""
+    fields: dict[str, Any] = {
+        "metric": metric,
+        "answer": "effect",
+        "best": 4,
+        "worst": 64,
+        "change": 0.031,
+        "low": 0.022,
+        "high": 0.04,
+        "bound": 0.04,
+        "confidence": 0.99,
+        "margin": 0.01,
+        "blocks": 14,
+        "summary": "effect: 64 is 3.1 % slower than 4 (2.2 to 4.0)",
+    }
+    return EffectResult(**(fields | changes))
+
+
+def tune_document(**changes: Any) -> TuneDocument:
+    """A ROLLBACK, because one setting lied, with a setting recommended all the same."""
+    quiet: dict[str, Any] = {"answer": "none", "change": 0.001, "low": -0.002, "high": 0.004, "bound": 0.008}
+    none = effect(best=15, worst=60, summary="no measurable effect between 15 and 60 (at most 0.8 %)", **quiet)
+    fields: dict[str, Any] = {
+        "verdict": Verdict.ROLLBACK,
+        "reason": "num_shards=8 answered wrong: get('a') answered 'b'; of the others: num_shards=4 is 8.0 % better",
+        "exit_code": 1,
+        "seed": 7,
+        "elapsed_seconds": 61.5,
+        "budget_seconds": 120.0,
+        "environment": ENVIRONMENT,
+        "disturbance": DISTURBANCE,
+        "recommended": "improved?num_shards=4",
+        "objectives": ("operation_time",),
+        "margin": 0.01,
+        "mode": "race",
+        "complete_blocks": 14,
+        "race_blocks": 25,
+        "confirming_blocks": 40,
+        "trials": 368,
+        "arms": (arm("baseline", "improved"), arm("candidate", "improved?num_shards=4")),
+        "workloads": (WORKLOAD,),
+        "metrics": (
+            metric(margin=None, verdict=None, severity=None, candidate=920.0, change=-0.08, low=-0.09, high=-0.07),
+        ),
+        "settings": (
+            setting(
+                4, -0.08, recommended=True, fate="in", dropped_after=None, why="recommended", front=True, blocks=25
+            ),
+            setting(16, 0.0, default=True, spec="improved"),
+            setting(64, 0.031, fate="no gain", why="no more than 1 % better than the default"),
+            setting(8, None, fate="out", why="answered wrong: get('a') answered 'b'", blocks=0),
+        ),
+        "parameters": (
+            ParameterResult(name="num_shards", values=(4, 8, 16, 64), effects=(effect(), effect("cpu_time"))),
+            ParameterResult(name="cleanup_interval", values=(15, 60), effects=(none,)),
+        ),
+        "incidents": (
+            TuneIncident(
+                setting="num_shards=8",
+                kind="wrong answer",
+                workload="ycsb-b",
+                count=3,
+                example="get('a') answered 'b'",
+                severity=Severity.P0,
+            ),
+        ),
+        "skipped": (),
+        "warnings": (WarningResult(message="other processes kept 0.8 cores busy", remedy="use a quiet machine"),),
+        "harness_ns": 120.0,
+    }
+    return TuneDocument(**(fields | changes))

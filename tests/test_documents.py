@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from documents import baseline_document, gate_document
+from documents import baseline_document, gate_document, tune_document
 from pydantic import BaseModel
 
 import harness
@@ -15,13 +15,14 @@ from harness.chaos.document import ChaosDocument
 from harness.documents import BaselineDocument, CheckDocument, CompareDocument, GateDocument, ReplayDocument
 from harness.hitratio.document import HitRatioDocument
 from harness.load.document import LoadDocument, StressDocument
+from harness.tune.document import TuneDocument
 
 SCHEMAS = Path(harness.__file__).parent / "schemas"
 KINDS: list[type[BaseModel]] = [
     *(GateDocument, CompareDocument, BaselineDocument),
     *(CheckDocument, ReplayDocument),
     *(StressDocument, LoadDocument, ChaosDocument),
-    HitRatioDocument,
+    *(HitRatioDocument, TuneDocument),
 ]
 
 
@@ -36,7 +37,7 @@ def test_the_published_schema_is_the_documents(kind: type[BaseModel]) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", [gate_document(), baseline_document()])
+@pytest.mark.parametrize("document", [gate_document(), baseline_document(), tune_document()])
 def test_documents_validate(document: BaseModel) -> None:
     """A document as JSON satisfies its schema; one without its verdict or with a stray field does not."""
     data = json.loads(document.model_dump_json())

@@ -67,8 +67,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("harness.measure.driver", "harness.measure.loop", "harness.measure.trial_run"),
     ),
     "harness.gate": (*BASE, "harness.gate", "harness.stats"),
+    "harness.tune": (
+        *(*BASE, *PUBLIC_CACHES, "harness.tune", "harness.gate", "harness.stats"),
+        "harness.measure.blocks",
+    ),
     "harness.report": (
         *BASE,
+        "harness.tune.document",
         "harness.report",
         "harness.gate",
         "cache_impls.registry",
@@ -89,6 +94,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.session_hitratio": ("harness", "cache_impls"),
     "harness.session_load": ("harness", "cache_impls"),
     "harness.session_chaos": ("harness", "cache_impls"),
+    "harness.session_tune": ("harness", "cache_impls"),
     "harness.commands": ("harness",),
     "harness.commands.serve": ("harness", "cache_impls.registry"),
     "harness.cli": ("harness",),

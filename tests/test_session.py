@@ -13,7 +13,7 @@ from conftest import ZOO
 
 from harness import session
 from harness.errors import NothingMeasuredError, UsageError
-from harness.gate import policy
+from harness.gate import policy, reasons
 from harness.measure import bench, contest
 from harness.measure.contest import Options
 from harness.measure.pairs import Incident, Pair
@@ -260,7 +260,7 @@ def test_a_trace_too_short_to_measure_is_a_usage_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("other", "stolen", "notes"), [(0.0, 0.0, 0), (0.8, 0.0, 1), (0.8, 0.5, 2)])
 def test_a_disturbed_run_says_so(other: float, stolen: float, notes: int) -> None:
     """Other processes' CPU and the hypervisor's are named, with a remedy."""
-    found = session._disturbed(other, stolen)
+    found = reasons.disturbed(other, stolen)
     assert len(found) == notes
     assert all(notice.remedy for notice in found)
 

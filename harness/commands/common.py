@@ -22,10 +22,17 @@ if TYPE_CHECKING:  # slow to import: a command imports what it needs
     from harness.documents import CheckDocument, CompareDocument, GateDocument
     from harness.hitratio.document import HitRatioDocument
     from harness.load.document import LoadDocument
+    from harness.tune.document import TuneDocument
 
     _Judged = TypeVar(
         "_Judged",
-        bound=GateDocument | CompareDocument | CheckDocument | LoadDocument | ChaosDocument | HitRatioDocument,
+        bound=GateDocument
+        | CompareDocument
+        | CheckDocument
+        | LoadDocument
+        | ChaosDocument
+        | HitRatioDocument
+        | TuneDocument,
     )
 
 DEFAULT_WORKLOAD = "ycsb-b"

@@ -81,6 +81,24 @@ LOAD_GATED = (Gated(metric=CPU_PER_REQUEST, margin=0.05), Gated(metric=THROUGHPU
 LOAD_REPORTED = (RESPONSE_P50, RESPONSE_P99)
 """Shown, never judged: between two pairs they differ by a third and more (measured)."""
 
+TUNED = (
+    Gated(metric=OPERATION_TIME, margin=0.01),
+    Gated(metric=CPU_TIME, margin=0.02),
+    Gated(metric=TAIL, margin=0.05),
+    Gated(metric=MEMORY, margin=0.02),
+    Gated(metric=HIT_RATIO, margin=0.005),
+)
+"""What settings are chosen by, and the difference that is worth one: less is no reason to leave the default."""
+TUNE_BUDGET_SECONDS = 120.0
+TUNE_PRECISION = 0.005
+"""Half the interval of the winner against the default, at which it is known well enough."""
+TUNE_RACE_SHARE = 0.75
+"""Of the budget, at most, until the winner is confirmed."""
+TUNE_COMPLETE_TRIALS = 150
+TUNE_MOST_COMPLETE = 30
+"""Blocks of all settings, from which the parameters' effects are told: about that many trials, but never
+fewer than their intervals need."""
+
 CHAOS_TIMELY_SECONDS = 0.1
 """Of an answer from when it was due, in an experiment: what a user of a service with a cache would call at once."""
 CHAOS_WINDOW_SECONDS = 0.1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.documents import IncidentResult, MetricResult
-from harness.gate.policy import GATED
-from harness.model import Verdict
+from harness.gate.policy import DISTURBED_SHARE, GATED
+from harness.model import Notice, Verdict
 
 _TITLES = {row.metric.name: row.metric.title for row in GATED}
 
@@ -70,3 +70,15 @@ def undecided(results: Sequence[MetricResult], what: str, remedy: str) -> str:
         parts.append(f"{_of(result)} is {percent(result.change)}{interval} at a margin of {margin}")
     more = f" and {len(open_ones) - 3} more" if len(open_ones) > 3 else ""
     return f"{what}: {'; '.join(parts)}{more}; {remedy}"
+
+
+def disturbed(other_cpu: float, stolen_cpu: float) -> list[Notice]:
+    """What else kept the machine busy, in cores, where it was enough to matter."""
+    found = []
+    if other_cpu > DISTURBED_SHARE:
+        message = f"other processes kept {other_cpu:.1f} cores busy meanwhile"
+        found.append(Notice(message=message, remedy="the verdict holds, but a quiet machine gets there sooner"))
+    if stolen_cpu > DISTURBED_SHARE:
+        message = f"the hypervisor took {stolen_cpu:.1f} cores meanwhile"
+        found.append(Notice(message=message, remedy="the verdict holds, but another machine gets there sooner"))
+    return found

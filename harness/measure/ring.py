@@ -30,6 +30,9 @@ from harness.measure.trial import Job, Trial, parse_trial
 _GRACE_SECONDS = 5.0
 """What the parent waits beyond the children's own limits before it ends them."""
 
+_MOST_SECONDS = 86_400.0
+"""Of one run of trials: many of them with long limits make a time that the kernel's timer cannot hold."""
+
 
 class TrialDiedError(Exception):
     """Trial number `member` ended without a result: it crashed, was killed, or hung."""
@@ -239,7 +242,8 @@ class _Interpreter:
     def _longest_seconds(self) -> float:
         """The most that the trials can take within their own limits."""
         jobs = [member.job for member in self._members]
-        return sum(job.limit_seconds * (2 + len(job.turns)) for job in jobs) + _GRACE_SECONDS
+        within = sum(job.limit_seconds * (2 + len(job.turns)) for job in jobs) + _GRACE_SECONDS
+        return min(within, _MOST_SECONDS)
 
     def _end(self) -> None:
         """End it, its forks and what they started, and wait for it."""

@@ -13,11 +13,13 @@ Source: Ramdas et al. 2023 (game-theoretic statistics), Lindon et al. 2022.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 BETS = (0.3, 0.5, 0.7, 0.85, 0.95)
 """Small bets win when d - m is often of either sign, large ones when it is nearly always of one."""
 
 
+@lru_cache(maxsize=16_384)
 def log_wealth(wins: int, losses: int) -> float:
     """Natural logarithm of the mean over `BETS` of (1 + bet)^wins (1 - bet)^losses."""
     logs = [wins * math.log1p(bet) + losses * math.log1p(-bet) for bet in BETS]

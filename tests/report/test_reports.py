@@ -8,12 +8,13 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from documents import baseline_document, gate_document, metric
+from documents import baseline_document, gate_document, metric, tune_document
 from rich.console import Console
 
 from harness.documents import MetricResult
 from harness.model import Verdict
-from harness.report import junit, markdown, progress, terminal, words
+from harness.report import junit, markdown, progress, terminal, tune, words
+from harness.tune.document import TuneDocument
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -22,6 +23,8 @@ def printed(document: object) -> str:
     console = Console(file=io.StringIO(), width=120, highlight=False)
     if hasattr(document, "yardstick_version"):
         terminal.show_baseline(document, "b.json", console)  # type: ignore[arg-type]  # told apart above
+    elif isinstance(document, TuneDocument):
+        tune.show(document, console)
     else:
         terminal.show(document, console)  # type: ignore[arg-type]  # told apart above
     assert isinstance(console.file, io.StringIO)
@@ -35,6 +38,9 @@ def printed(document: object) -> str:
         ("gate.md", markdown.render(gate_document())),
         ("gate.xml", junit.render(gate_document())),
         ("baseline.txt", printed(baseline_document())),
+        ("tune.txt", printed(tune_document())),
+        ("tune.md", tune.as_markdown(tune_document())),
+        ("tune.xml", tune.as_junit(tune_document())),
     ],
 )
 def test_reports_are_as_they_were(name: str, text: str) -> None:
