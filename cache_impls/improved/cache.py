@@ -250,21 +250,24 @@ class ImprovedAsyncCache:
         try:
             while True:
                 await asyncio.sleep(self._cleanup_interval)
-                for number in range(self._num_shards):
-                    await self._sweep(self._shards[number])
+                await self._sweep()
         finally:  # whoever ends a loop cancels its tasks; the next use starts a sweep on the next loop
             self._loop = None
 
-    async def _sweep(self, shard: dict[str, Entry]) -> None:
-        """Remove what has expired in shard, `_TURN` entries looked at between two yields."""
-        keys = iter(list(shard))
-        while turn := list(islice(keys, _TURN)):
-            now = self._now()
-            for key in turn:
-                entry = shard.get(key)
-                if entry is not None and entry[DEADLINE] <= now:
-                    self._remove(entry)
-                    self._expirations += 1
-            await asyncio.sleep(0)
-            if not any(shard is one for one in self._shards):
-                return  # the cache was cleared meanwhile
+    async def _sweep(self) -> None:
+        """Remove what has expired, `_TURN` entries looked at between two yields."""
+        shards, now, left = self._shards, self._now(), _TURN
+        for shard in shards:
+            keys = iter(list(shard))
+            while turn := list(islice(keys, left)):
+                for key in turn:
+                    entry = shard.get(key)
+                    if entry is not None and entry[DEADLINE] <= now:
+                        self._remove(entry)
+                        self._expirations += 1
+                left -= len(turn)
+                if not left:
+                    await asyncio.sleep(0)
+                    if shards is not self._shards:
+                        return  # the cache was cleared meanwhile
+                    now, left = self._now(), _TURN

@@ -11,7 +11,6 @@ from itertools import repeat
 from typing import Any
 
 from cache_impls.improved import ImprovedAsyncCache
-from cache_impls.improved.entry import Entry
 
 
 class SlowedOperations(ImprovedAsyncCache):
@@ -35,16 +34,16 @@ class SlowedOperations(ImprovedAsyncCache):
 
 
 class SlowedSweep(ImprovedAsyncCache):
-    """Every shard that is swept costs `work` turns more."""
+    """Every sweep costs `work` turns more."""
 
     def __init__(self, work: int = 0, **parameters: Any) -> None:
         super().__init__(**parameters)
         self._work = work
 
-    async def _sweep(self, shard: dict[str, Entry]) -> None:
+    async def _sweep(self) -> None:
         for _ in repeat(None, self._work):
             pass
-        await super()._sweep(shard)
+        await super()._sweep()
 
 
 def operations(work: int = 0, max_entries: int = 100_000) -> SlowedOperations:
