@@ -57,8 +57,8 @@ class Promises(NamedTuple):
     """It may forget an entry with no need for room (admission policies, random eviction, lossy tiers)."""
     weak: bool = False
     """A client reads its own writes and never back in time, but may miss what others wrote for a while."""
-    costs: tuple[str, ...] = ()
-    """Parameters that change what operations cost and nothing that they answer: `tune` tells whether they do."""
+    inert: tuple[str, ...] = ()
+    """Parameters that it takes for its callers' sake and that do nothing."""
 
 
 @runtime_checkable

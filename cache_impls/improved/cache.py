@@ -2,8 +2,8 @@
 
 Bounds hold over the whole cache. The shards are dictionaries: a small one grows and is swept without a pause, a large
 one takes long (on the way to 1,000,000 entries the slowest `set` took 25 ms with one shard, 5 ms with 16, 0.8 ms with
-64). So there are more of them than num_shards where max_entries is large, and that is all they are for: asyncio
-runs one operation at a time, there is nothing to contend for.
+64). That is all they are for: asyncio runs one operation at a time, there is nothing to contend for, and to look
+for a key in one of several dictionaries takes longer. So there are as few as keep each of them small.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from cache_impls.improved.entry import BYTES, DEADLINE, KEY, MAX_USES, QUEUE, USES, VALUE, Entry
+from cache_impls.improved.entry import MAX_USES, Entry
 from cache_impls.improved.eviction import Eviction
 from cache_impls.improved.sizes import ASCII_OVERHEAD_BYTES, entry_bytes
 from cache_impls.protocol import CacheClosedError, Promises, check_bound, check_key, check_ttl, check_value
@@ -46,12 +46,12 @@ class ImprovedAsyncCache:
     """A TTL cache (dialect: `ttl`, `shutdown`, `get_stats`).
 
     default_ttl and cleanup_interval are seconds; max_memory_mb is MiB of declared sizes. A value that
-    alone exceeds the memory bound is accepted and at once evicted. num_shards has no effect worth tuning: it is
-    the least number of dictionaries that hold the entries, and a cache takes more where it needs them. Raises TypeError
-    or ValueError for a parameter out of range.
+    alone exceeds the memory bound is accepted and at once evicted. num_shards has no effect: the older
+    cache has it, and this one takes as many shards as max_entries asks for. Raises TypeError or ValueError for a
+    parameter out of range.
     """
 
-    promises = Promises(costs=("num_shards",))
+    promises = Promises(inert=("num_shards",))
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ImprovedAsyncCache:
         check_bound("max_entries", max_entries)
         check_bound("max_memory_mb", max_memory_mb, whole=False)
         self._default_ttl = default_ttl
-        self._num_shards = max(num_shards, min(_MAX_SHARDS, -(-max_entries // _SHARD_ENTRIES)))
+        self._num_shards = min(_MAX_SHARDS, -(-max_entries // _SHARD_ENTRIES))
         self._cleanup_interval = cleanup_interval
         self._max_entries = max_entries
         self._max_bytes = int(max_memory_mb * 2**20)
@@ -86,12 +86,12 @@ class ImprovedAsyncCache:
     async def get(self, key: str) -> Any | None:
         """The live value of key, or None."""
         entry = self._shards[hash(key) % self._num_shards].get(key)
-        if entry is None or entry[DEADLINE] <= self._now():
+        if entry is None or entry.deadline <= self._now():
             return self._missed(key, entry)
-        if entry[USES] < MAX_USES:
-            entry[USES] += 1
+        if entry.uses < MAX_USES:
+            entry.uses += 1
         self._hits += 1
-        return entry[VALUE]
+        return entry.value
 
     async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
         """Store value for ttl seconds, or for the cache's default."""
@@ -116,16 +116,17 @@ class ImprovedAsyncCache:
         if size > self._max_bytes:
             self._refuse(entry)
         elif entry is not None:
-            self._bytes += size - entry[BYTES]
-            entry[VALUE], entry[DEADLINE], entry[BYTES] = value, deadline, size
-            if entry[USES] < MAX_USES:
-                entry[USES] += 1
+            self._bytes += size - entry.bytes
+            entry.value, entry.deadline, entry.bytes = value, deadline, size
+            if entry.uses < MAX_USES:
+                entry.uses += 1
         else:
             if self._loop is None or self._loop.is_closed():
                 self._follow()
             if self._count >= self._max_entries:
                 self._evict()
-            shard[key] = entry = [value, deadline, 0, key, size, None]
+            shard[key] = entry = Entry()
+            entry.value, entry.deadline, entry.bytes, entry.key, entry.uses = value, deadline, size, key, 0
             self._eviction.admit(entry, key_hash)
             self._count += 1
             self._bytes += size
@@ -140,7 +141,7 @@ class ImprovedAsyncCache:
         entry = self._shards[hash(key) % self._num_shards].get(key)
         if entry is None:
             return False
-        live: bool = entry[DEADLINE] > self._now()
+        live: bool = entry.deadline > self._now()
         if live:
             self._deletes += 1
         else:
@@ -159,7 +160,7 @@ class ImprovedAsyncCache:
         if self._closed:
             raise CacheClosedError("ImprovedAsyncCache was shut down")
         now = self._now()
-        return sum(entry[DEADLINE] > now for shard in self._shards for entry in shard.values())
+        return sum(entry.deadline > now for shard in self._shards for entry in shard.values())
 
     def get_stats(self) -> dict[str, Any]:
         """Counters since the cache was made, with entries and declared bytes held."""
@@ -214,16 +215,17 @@ class ImprovedAsyncCache:
 
     def _remove(self, entry: Entry) -> None:
         """Take entry out, but for its place in its queue, which ends when its turn comes."""
+        queue = entry.queue
         self._forget(entry)
-        entry[QUEUE].removed_one()
-        entry[QUEUE] = None
+        if queue is not None:
+            queue.removed_one()
 
     def _forget(self, entry: Entry) -> None:
-        key = entry[KEY]
-        del self._shards[hash(key) % self._num_shards][key]
-        self._bytes -= entry[BYTES]
+        del self._shards[hash(entry.key) % self._num_shards][entry.key]
+        self._bytes -= entry.bytes
         self._count -= 1
-        entry[KEY] = entry[VALUE] = None
+        entry.queue = entry.value = None
+        entry.key = ""
 
     def _evict(self) -> None:
         entry = self._eviction.victim()
@@ -262,7 +264,7 @@ class ImprovedAsyncCache:
             while turn := list(islice(keys, left)):
                 for key in turn:
                     entry = shard.get(key)
-                    if entry is not None and entry[DEADLINE] <= now:
+                    if entry is not None and entry.deadline <= now:
                         self._remove(entry)
                         self._expirations += 1
                 left -= len(turn)

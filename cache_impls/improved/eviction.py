@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from cache_impls.improved.entry import KEY, QUEUE, USES, Entry
+from cache_impls.improved.entry import Entry
 from cache_impls.improved.queue import Queue
 
 _FIRST_SHARE, _LEAST_SHARE, _MOST_SHARE = 0.1, 0.05, 0.5
@@ -67,7 +67,7 @@ class Eviction:
             queue = self.main
         elif not self._full and len(queue) >= self._share * self._max_entries:
             queue = self.main  # nobody has to go yet: a small probation queue, as later
-        entry[QUEUE] = queue
+        entry.queue = queue
         queue.append(entry)
 
     def victim(self) -> Entry | None:
@@ -80,19 +80,19 @@ class Eviction:
                 entry = probation.pop()
                 if entry is None:
                     return None
-                if entry[USES] <= 1 or step == _MAX_STEPS:
+                if entry.uses <= 1 or step == _MAX_STEPS:
                     self._remember(entry, from_main=False)
                     return entry
-                entry[USES] = 0
+                entry.uses = 0
             else:
                 entry = main.pop()
                 if entry is None:
                     return None
-                if not entry[USES] or step == _MAX_STEPS:
+                if not entry.uses or step == _MAX_STEPS:
                     self._remember(entry, from_main=True)
                     return entry
-                entry[USES] -= 1
-            entry[QUEUE] = main
+                entry.uses -= 1
+            entry.queue = main
             main.append(entry)
         return None
 
@@ -105,7 +105,7 @@ class Eviction:
         self._share = min(_MOST_SHARE, max(_LEAST_SHARE, share))
 
     def _remember(self, entry: Entry, *, from_main: bool) -> None:
-        key_hash = hash(entry[KEY])
+        key_hash = hash(entry.key)
         part = self._evicted[key_hash % self._divisions]
         if key_hash not in part:
             self._remembered[from_main] += 1

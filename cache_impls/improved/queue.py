@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from cache_impls.improved.entry import KEY, Entry
+from cache_impls.improved.entry import Entry
 
 _SLACK = 1_000
 """Removed entries that may wait, beside as many as are live."""
@@ -40,7 +40,7 @@ class Queue:
         """Take out the first live entry; None if there is none."""
         while self._entries:
             entry = self._entries.popleft()
-            if entry[KEY] is not None:
+            if entry.queue is not None:
                 return entry
             self._removed -= 1
         return None
@@ -48,7 +48,7 @@ class Queue:
     def step(self) -> Entry | None:
         """Take out the place in front, whatever it holds; a live entry is answered, for its caller to put back."""
         entry = self._entries.popleft()
-        if entry[KEY] is not None:
+        if entry.queue is not None:
             return entry
         self._removed -= 1
         return None
@@ -67,7 +67,7 @@ class Queue:
         for _ in range(_STEPS):
             if not entries:
                 return
-            if entries[0][KEY] is None:
+            if entries[0].queue is None:
                 entries.popleft()
                 self._removed -= 1
             elif self._removed > len(entries) // 2 + _SLACK:

@@ -40,8 +40,8 @@ class Turned(NamedTuple):
 
 
 def turn_knobs(builds: Builds, clock: WorkloadClock) -> Turned:
-    """Try each numeric parameter at a few values far from its default, but for those declared to change costs alone."""
-    declared = inside(clock, builds).promises.costs
+    """Try each numeric parameter at a few values far from its default, but for those declared to do nothing."""
+    declared = inside(clock, builds).promises.inert
     usual = _both(builds, clock, {})
     steady = usual is not None and usual == _both(builds, clock, {})
     tried, count = [], 0

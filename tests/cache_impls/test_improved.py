@@ -12,24 +12,31 @@ import pytest
 
 from cache_impls.improved import ImprovedAsyncCache
 from cache_impls.improved import cache as module
-from cache_impls.improved.entry import KEY, USES, Entry
+from cache_impls.improved.entry import Entry
 from cache_impls.improved.eviction import Eviction
 from cache_impls.improved.queue import Queue
 
 
 def an_entry(key: str) -> Entry:
-    return [f"value of {key}", 1e9, 0, key, 1, None]
+    entry = Entry()
+    entry.value, entry.deadline, entry.bytes, entry.key, entry.uses = f"value of {key}", 1e9, 1, key, 0
+    return entry
+
+
+def enter(queue: Queue, entry: Entry) -> None:
+    entry.queue = queue
+    queue.append(entry)
 
 
 def filled(*keys: str) -> tuple[Queue, list[Entry]]:
     queue, entries = Queue(), [an_entry(key) for key in keys]
     for entry in entries:
-        queue.append(entry)
+        enter(queue, entry)
     return queue, entries
 
 
 def remove(queue: Queue, entry: Entry) -> None:
-    entry[KEY] = None
+    entry.queue = None
     queue.removed_one()
 
 
@@ -38,7 +45,7 @@ def test_a_queue_gives_back_in_order_what_was_not_removed() -> None:
     for entry in (entries[0], entries[2]):
         remove(queue, entry)
     assert len(queue) == 2
-    assert [entry and entry[KEY] for entry in (queue.pop(), queue.pop(), queue.pop())] == ["b", "d", None]
+    assert [entry and entry.key for entry in (queue.pop(), queue.pop(), queue.pop())] == ["b", "d", None]
     assert len(queue) == queue.places == 0
 
 
@@ -50,7 +57,7 @@ def test_a_queue_is_bounded_by_what_is_live(seed: int) -> None:
     live: list[Entry] = []
     for i in range(30_000):
         entry = an_entry(f"k{i}")
-        queue.append(entry)
+        enter(queue, entry)
         live.append(entry)
         if len(live) > 50:
             remove(queue, live.pop(rng.randrange(len(live))))
@@ -63,16 +70,16 @@ def test_eviction_prefers_what_was_asked_for_once() -> None:
     eviction = Eviction(100, 4)
     popular = [an_entry(f"popular{i}") for i in range(60)]
     for entry in popular:
-        eviction.admit(entry, hash(entry[KEY]))
-        entry[USES] = 2
+        eviction.admit(entry, hash(entry.key))
+        entry.uses = 2
     for i in range(40):
         eviction.admit(an_entry(f"cold{i}"), hash(f"cold{i}"))
     for i in range(500):
         gone = eviction.victim()
         assert gone is not None
-        gone[KEY] = None
+        gone.queue = None
         eviction.admit(an_entry(f"scan{i}"), hash(f"scan{i}"))
-    assert sum(entry[KEY] is not None for entry in popular) >= 55
+    assert sum(entry.queue is not None for entry in popular) >= 55
 
 
 def test_what_comes_back_after_its_eviction_is_kept() -> None:
@@ -81,9 +88,9 @@ def test_what_comes_back_after_its_eviction_is_kept() -> None:
         eviction.admit(an_entry(f"k{i}"), hash(f"k{i}"))
     gone = eviction.victim()
     assert gone is not None
-    again = an_entry(gone[KEY])
+    again = an_entry(gone.key)
     before = len(eviction.main)
-    eviction.admit(again, hash(again[KEY]))
+    eviction.admit(again, hash(again.key))
     assert len(eviction.main) == before + 1
 
 
@@ -91,10 +98,10 @@ def test_one_eviction_ends_though_every_entry_was_hit_often() -> None:
     eviction = Eviction(5_000, 1)
     entries = [an_entry(f"k{i}") for i in range(5_000)]
     for entry in entries:
-        eviction.admit(entry, hash(entry[KEY]))
-        entry[USES] = 3
+        eviction.admit(entry, hash(entry.key))
+        entry.uses = 3
     assert eviction.victim() is not None
-    assert sum(entry[USES] < 3 for entry in entries) <= 101
+    assert sum(entry.uses < 3 for entry in entries) <= 101
 
 
 def test_what_is_remembered_is_bounded() -> None:

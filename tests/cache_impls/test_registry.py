@@ -37,11 +37,11 @@ def test_specs_build() -> None:
     assert isinstance(native("improved?num_shards=4"), ImprovedAsyncCache)
     assert isinstance(native("cache_impls.improved:ImprovedAsyncCache"), ImprovedAsyncCache)
     assert isinstance(native(f"{ZOO}/broken.py:Correct"), ImprovedAsyncCache)
-    manager = native("migration?legacy=legacy&new=improved%3Fnum_shards%3D32&stage=live&percentage=25")
+    manager = native("migration?legacy=legacy&new=improved%3Fmax_entries%3D32&stage=live&percentage=25")
     assert isinstance(manager, CacheMigrationManager)
     new = manager._sides[Side.NEW].native
     assert isinstance(new, ImprovedAsyncCache)
-    assert len(new._shards) == 32
+    assert new._max_entries == 32
     assert manager.get_stats()["percentage"] == 25
 
 
