@@ -20,8 +20,8 @@ from cache_impls.improved.eviction import Eviction
 from cache_impls.improved.sizes import ASCII_OVERHEAD_BYTES, entry_bytes
 from cache_impls.protocol import CacheClosedError, Promises, check_bound, check_key, check_ttl, check_value
 
-_TURN = 250
-"""Entries looked at, or freed, between two yields: 0.2 to 0.8 ms of work if all have expired."""
+_TURN = 100
+"""Entries looked at, or freed, between two yields: 0.1 to 0.3 ms of work if all have expired."""
 
 
 _SHARD_ENTRIES = 32_000
@@ -156,11 +156,14 @@ class ImprovedAsyncCache:
         await self._empty()
 
     async def size(self) -> int:
-        """The number of live entries, by a scan."""
+        """The number of live entries, after a sweep, which takes turns with other tasks.
+
+        What they do meanwhile may leave some in that have just expired.
+        """
         if self._closed:
             raise CacheClosedError("ImprovedAsyncCache was shut down")
-        now = self._now()
-        return sum(entry.deadline > now for shard in self._shards for entry in shard.values())
+        await self._sweep()
+        return self._count
 
     def get_stats(self) -> dict[str, Any]:
         """Counters since the cache was made, with entries and declared bytes held."""

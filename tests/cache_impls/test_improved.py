@@ -158,12 +158,34 @@ def test_the_sweep_looks_at_few_entries_between_two_yields(run: Run) -> None:
         cache = ImprovedAsyncCache(cleanup_interval=0.001)
         for i in range(20 * module._TURN):
             await cache.set(f"k{i}", i, 1e-6 if i % 3 else 1000)
+        live = sum(i % 3 == 0 for i in range(20 * module._TURN))
         seen = [cache.get_stats()["entries"]]
-        while seen[-1] > await cache.size():
-            await asyncio.sleep(0)
+
+        def swept() -> bool:
             seen.append(cache.get_stats()["entries"])
+            return seen[-1] == live
+
+        await until(swept)
         assert max(a - b for a, b in pairwise(seen)) <= module._TURN
-        assert seen[-1] == sum(i % 3 == 0 for i in range(20 * module._TURN))
+        await cache.shutdown()
+
+    run(main())
+
+
+def test_the_size_of_a_large_cache_is_counted_in_turns(run: Run) -> None:
+    """Expired entries are none of it, though no sweep was due."""
+
+    async def main() -> None:
+        cache = ImprovedAsyncCache()
+        for i in range(10 * module._TURN):
+            await cache.set(f"k{i}", i, 1e-6 if i % 2 else 1000)
+        asking = asyncio.ensure_future(cache.size())
+        turns = 0
+        while not asking.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= 10
+        assert asking.result() == 5 * module._TURN
         await cache.shutdown()
 
     run(main())
