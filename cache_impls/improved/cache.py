@@ -24,8 +24,6 @@ _TURN = 100
 """Entries looked at, or freed, between two yields: 0.1 to 0.3 ms of work if all have expired."""
 
 
-_SHARD_ENTRIES = 32_000
-"""In one shard of a full cache, at most."""
 _MAX_SHARDS = 1_024
 """For a bound that is set out of reach."""
 
@@ -52,6 +50,8 @@ class ImprovedAsyncCache:
     """
 
     promises = Promises(inert=("num_shards",))
+    shard_entries = 32_000
+    """In one shard of a full cache, at most."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ImprovedAsyncCache:
         check_bound("max_entries", max_entries)
         check_bound("max_memory_mb", max_memory_mb, whole=False)
         self._default_ttl = default_ttl
-        self._num_shards = min(_MAX_SHARDS, -(-max_entries // _SHARD_ENTRIES))
+        self._num_shards = min(_MAX_SHARDS, -(-max_entries // self.shard_entries))
         self._cleanup_interval = cleanup_interval
         self._max_entries = max_entries
         self._max_bytes = int(max_memory_mb * 2**20)

@@ -163,7 +163,7 @@ def test_the_sweep_looks_at_few_entries_between_two_yields(run: Run) -> None:
 
         def swept() -> bool:
             seen.append(cache.get_stats()["entries"])
-            return seen[-1] == live
+            return bool(seen[-1] == live)
 
         await until(swept)
         assert max(a - b for a, b in pairwise(seen)) <= module._TURN
