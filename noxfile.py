@@ -104,8 +104,10 @@ def tune(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Micro-benchmarks of every cache and of the harness's own hot paths."""
+    """The table of rivals (results/bench/rivals.md), then the harness's own hot paths; with arguments only these."""
     install(session, "test")
+    if not session.posargs:
+        session.run("python", str(Path("tests", "benchmarks", "against.py")))
     session.run("pytest", "tests/benchmarks", "--benchmark-only", "--benchmark-disable-gc", *session.posargs)
 
 
