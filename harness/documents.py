@@ -132,21 +132,27 @@ class SkippedResult(Document):
     reason: str
 
 
-class _Judged(Document):
+class Result(Document):
+    """What every document that judges has, beside `kind`, `verdict` and `arms` (DESIGN, section 8)."""
+
     schema_version: str = SCHEMA_VERSION
-    verdict: Verdict
     reason: str
+    """One line."""
     exit_code: int
     seed: int
     elapsed_seconds: float
     environment: Environment
+    warnings: tuple[WarningResult, ...]
+
+
+class _Judged(Result):
+    verdict: Verdict
     arms: tuple[ArmResult, ...]
     workloads: tuple[WorkloadResult, ...]
     metrics: tuple[MetricResult, ...]
     reported: tuple[MetricResult, ...]
     incidents: tuple[IncidentResult, ...]
     skipped: tuple[SkippedResult, ...]
-    warnings: tuple[WarningResult, ...]
 
 
 class GateDocument(_Judged):
@@ -247,24 +253,17 @@ class ExploredResult(Document):
     """Of a migration: how long its sides were apart after each write of both, in virtual time with all its troubles."""
 
 
-class CheckDocument(Document):
+class CheckDocument(Result):
     """What `cachegate check` found."""
 
     kind: Literal["check"] = "check"
-    schema_version: str = SCHEMA_VERSION
     verdict: CheckVerdict
-    reason: str
-    exit_code: int
-    seed: int
-    elapsed_seconds: float
-    environment: Environment
     arms: tuple[ArmResult, ...]
     promises: dict[str, Any]
     """What the cache declares less than the whole contract."""
     explored: ExploredResult
     checks: tuple[CheckedResult, ...]
     strict: bool
-    warnings: tuple[WarningResult, ...]
 
 
 class ReplayDocument(Document):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.documents import SCHEMA_VERSION, CheckedResult, Document, Environment, WarningResult
+from harness.documents import CheckedResult, Document, Result
 from harness.model import Verdict
 
 
@@ -99,20 +99,13 @@ class DifferenceResult(Document):
     summary: str
 
 
-class ChaosDocument(Document):
+class ChaosDocument(Result):
     """What `cachegate chaos` found."""
 
     kind: Literal["chaos"] = "chaos"
-    schema_version: str = SCHEMA_VERSION
     verdict: Verdict
-    reason: str
-    exit_code: int
-    seed: int
-    elapsed_seconds: float
-    environment: Environment
     arms: tuple[str, ...]
     proxies: str
     """Which Toxiproxy it was."""
     experiments: tuple[ExperimentResult, ...]
     differences: tuple[DifferenceResult, ...]
-    warnings: tuple[WarningResult, ...]

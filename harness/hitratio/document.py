@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.documents import SCHEMA_VERSION, ArmResult, Document, Environment, Share, WarningResult
+from harness.documents import ArmResult, Document, Result, Share
 from harness.model import Verdict
 
 
@@ -67,19 +67,12 @@ class CacheIncident(Document):
     example: str
 
 
-class HitRatioDocument(Document):
+class HitRatioDocument(Result):
     """What share of its gets each cache answered."""
 
     kind: Literal["hitratio"] = "hitratio"
-    schema_version: str = SCHEMA_VERSION
     verdict: Verdict
-    reason: str
-    exit_code: int
-    seed: int
-    elapsed_seconds: float
-    environment: Environment
     arms: tuple[ArmResult, ...]
     workloads: tuple[AskedResult, ...]
     rows: tuple[HitRatioRow, ...]
     incidents: tuple[CacheIncident, ...]
-    warnings: tuple[WarningResult, ...]

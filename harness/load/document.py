@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.documents import (
-    SCHEMA_VERSION,
     CheckedResult,
     Disturbance,
     Document,
-    Environment,
     MetricResult,
-    WarningResult,
+    Result,
 )
 from harness.model import Verdict
 
@@ -129,17 +127,11 @@ class LoadsResult(Document):
     """Loads begun while another of the same key was under way, in the same process of the driver."""
 
 
-class LoadDocument(Document):
+class LoadDocument(Result):
     """What `cachegate load` found."""
 
     kind: Literal["load", "stress"] = "load"
-    schema_version: str = SCHEMA_VERSION
     verdict: Verdict
-    reason: str
-    exit_code: int
-    seed: int
-    elapsed_seconds: float
-    environment: Environment
     disturbance: Disturbance
     scenario: str
     question: str
@@ -160,7 +152,6 @@ class LoadDocument(Document):
     history: str
     """Which operations the laws were judged on."""
     series: tuple[SecondResult, ...]
-    warnings: tuple[WarningResult, ...]
 
 
 class StressDocument(LoadDocument):

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from harness.documents import (
-    SCHEMA_VERSION,
     ArmResult,
     Disturbance,
     Document,
-    Environment,
     MetricResult,
+    Result,
     Share,
     SkippedResult,
-    WarningResult,
     WorkloadResult,
 )
 from harness.model import Severity, Verdict
@@ -94,19 +92,13 @@ class TuneIncident(Document):
     severity: Severity
 
 
-class TuneDocument(Document):
+class TuneDocument(Result):
     """What `cachegate tune` found."""
 
     kind: Literal["tune"] = "tune"
-    schema_version: str = SCHEMA_VERSION
     verdict: Verdict
     """PROCEED: `recommended` is told; ROLLBACK: a setting lied or crashed; INCONCLUSIVE: not told."""
-    reason: str
-    exit_code: int
-    seed: int
-    elapsed_seconds: float
     budget_seconds: float
-    environment: Environment
     disturbance: Disturbance
     recommended: str | None
     """A spec. Where the verdict is INCONCLUSIVE, the best so far."""
@@ -132,5 +124,4 @@ class TuneDocument(Document):
     parameters: tuple[ParameterResult, ...]
     incidents: tuple[TuneIncident, ...]
     skipped: tuple[SkippedResult, ...]
-    warnings: tuple[WarningResult, ...]
     harness_ns: float | None
