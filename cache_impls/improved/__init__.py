@@ -1,4 +1,4 @@
-"""The new cache: `cache` (the operations), `shard` (storage and eviction), `sizes` (declared bytes)."""
+"""The new cache: `cache` (the operations), `eviction`, `queue` and `memory` (who goes), `sizes` (declared bytes)."""
 
 from cache_impls.improved.cache import ImprovedAsyncCache
 

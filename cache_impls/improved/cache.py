@@ -14,6 +14,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
+from weakref import WeakMethod
 
 from cache_impls.improved.entry import MAX_USES, Entry
 from cache_impls.improved.eviction import Eviction
@@ -121,7 +122,7 @@ class ImprovedAsyncCache:
             if entry.uses < MAX_USES:
                 entry.uses += 1
         else:
-            if self._loop is None or self._loop.is_closed():
+            if self._loop is None or not self._loop.is_running():
                 self._follow()
             if self._count >= self._max_entries:
                 self._evict()
@@ -153,7 +154,7 @@ class ImprovedAsyncCache:
         """Remove every entry, at once; freeing their memory takes turns with other tasks."""
         if self._closed:
             raise CacheClosedError("ImprovedAsyncCache was shut down")
-        await self._empty()
+        await self._free(*self._take_all())
 
     async def size(self) -> int:
         """The number of live entries, after a sweep, which takes turns with other tasks.
@@ -183,11 +184,12 @@ class ImprovedAsyncCache:
         self._closed = True
         self._loop = None
         sweeper, self._sweeper = self._sweeper, None
-        if sweeper is not None and not sweeper.done():
-            # Of an earlier loop, done or not, it ended with that loop.
+        removed = self._take_all()
+        if sweeper is not None and not sweeper.done() and not sweeper.get_loop().is_closed():
             sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
-        await self._empty()
+            if sweeper.get_loop() is get_running_loop():
+                await asyncio.gather(sweeper, return_exceptions=True)
+        await self._free(*removed)
 
     def _follow(self) -> None:
         """Run the sweep on the running loop, by its clock; a sweep of an earlier loop ended with it."""
@@ -196,7 +198,8 @@ class ImprovedAsyncCache:
         self._loop = loop = get_running_loop()
         plain = type(loop).time is asyncio.BaseEventLoop.time
         self._now = time.monotonic if plain else _running_time
-        self._sweeper = loop.create_task(self._sweep_forever(), name="ImprovedAsyncCache sweep")
+        sweeps = _keep_swept(WeakMethod(self._sweep), WeakMethod(self._sweeps_end), self._cleanup_interval)
+        self._sweeper = loop.create_task(sweeps, name="ImprovedAsyncCache sweep")
 
     def _missed(self, key: str, expired: Entry | None) -> Any | None:
         """What `get` answers where it found nothing live."""
@@ -236,27 +239,29 @@ class ImprovedAsyncCache:
             self._forget(entry)
             self._evictions += 1
 
-    async def _empty(self) -> None:
-        """Drop the entries at once, then free them a few between two yields."""
-        shards, eviction = self._shards, self._eviction
+    def _take_all(self) -> tuple[list[dict[str, Entry]], Eviction]:
+        """Drop the entries at once; what held them is for `_free`."""
+        removed = self._shards, self._eviction
         self._shards = [{} for _ in range(self._num_shards)]
         self._eviction = Eviction(self._max_entries, self._num_shards)
-        count, self._count, self._bytes = self._count, 0, 0
-        while shards and count > _TURN:
+        self._count = self._bytes = 0
+        return removed
+
+    @staticmethod
+    async def _free(shards: list[dict[str, Entry]], eviction: Eviction) -> None:
+        """Free entries that are in use no more, a few between two yields."""
+        queues = eviction.probation, eviction.main
+        while shards and sum(queue.places for queue in queues) > _TURN:
             shards.pop()
             await asyncio.sleep(0)
-        for queue in (eviction.probation, eviction.main):
+        for queue in queues:
             while queue.places > _TURN:
                 for _ in range(_TURN):
                     queue.step()
                 await asyncio.sleep(0)
 
-    async def _sweep_forever(self) -> None:
-        try:
-            while True:
-                await asyncio.sleep(self._cleanup_interval)
-                await self._sweep()
-        finally:  # whoever ends a loop cancels its tasks; the next use starts a sweep on the next loop
+    def _sweeps_end(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is loop:
             self._loop = None
 
     async def _sweep(self) -> None:
@@ -277,3 +282,20 @@ class ImprovedAsyncCache:
                     if shards is not self._shards:
                         return  # the cache was cleared meanwhile
                     now, left = self._now(), _TURN
+
+
+async def _keep_swept(sweep: WeakMethod[Any], sweeps_end: WeakMethod[Any], seconds: float) -> None:
+    """Sweep every so many seconds, for as long as anybody holds the cache."""
+    loop = get_running_loop()
+    try:
+        while True:
+            await asyncio.sleep(seconds)
+            sweep_once = sweep()
+            if sweep_once is None:
+                return
+            await sweep_once()
+            del sweep_once
+    finally:  # whoever ends a loop cancels its tasks; the next insertion starts a sweep on the next loop
+        tell = sweeps_end()
+        if tell is not None:
+            tell(loop)

@@ -13,9 +13,8 @@ has half a point fewer hits and web07 as many; `cachegate hitratio` measures bot
 
 from __future__ import annotations
 
-from collections import deque
-
 from cache_impls.improved.entry import Entry
+from cache_impls.improved.memory import Memory
 from cache_impls.improved.queue import Queue
 
 _FIRST_SHARE, _LEAST_SHARE, _MOST_SHARE = 0.1, 0.05, 0.5
@@ -29,16 +28,13 @@ class Eviction:
     """The queues of a cache and its memory of what was evicted.
 
     max_entries is the bound that a cache fills up to at first; divisions is in how many parts the memory of the
-    evicted is kept, so that no part is large.
+    evicted is made, so that none takes long.
     """
 
     __slots__ = (
-        "_divisions",
-        "_evicted",
         "_full",
         "_max_entries",
-        "_order",
-        "_remembered",
+        "_memory",
         "_share",
         "main",
         "probation",
@@ -46,21 +42,16 @@ class Eviction:
 
     def __init__(self, max_entries: int, divisions: int) -> None:
         self._max_entries = max_entries
-        self._divisions = divisions
         self.probation = Queue()
         self.main = Queue()
         self._share = _FIRST_SHARE
         self._full = False
         """Whether anything was evicted yet."""
-        self._evicted: list[dict[int, bool]] = [{} for _ in range(divisions)]
-        """By hash, whether it was evicted from main; in parts, because a large dict takes long to grow."""
-        self._order: deque[int] = deque()
-        self._remembered = [0, 0]
-        """From probation, from main."""
+        self._memory = Memory(divisions)
 
     def admit(self, entry: Entry, key_hash: int) -> None:
         """Put a new entry into the queue where it belongs."""
-        from_main = self._evicted[key_hash % self._divisions].pop(key_hash, None)
+        from_main = self._memory.take(key_hash) if self._full else None
         queue = self.probation
         if from_main is not None:
             self._adapt(from_main)
@@ -98,23 +89,10 @@ class Eviction:
 
     def _adapt(self, from_main: bool) -> None:
         """Lengthen the queue that key was evicted from too early, the more the fewer it had evicted."""
-        self._remembered[from_main] -= 1
-        mine, other = self._remembered[from_main] + 1, self._remembered[not from_main] + 1
-        change = _SHARE_STEP * max(1.0, other / mine)
+        change = _SHARE_STEP * self._memory.balance(from_main=from_main)
         share = self._share - change if from_main else self._share + change
         self._share = min(_MOST_SHARE, max(_LEAST_SHARE, share))
 
     def _remember(self, entry: Entry, *, from_main: bool) -> None:
-        key_hash = hash(entry.key)
-        part = self._evicted[key_hash % self._divisions]
-        if key_hash not in part:
-            self._remembered[from_main] += 1
-            part[key_hash] = from_main
-            self._order.append(key_hash)
-        room = len(self.probation) + len(self.main) + 1
-        # Those that came back are still in the order.
-        while sum(self._remembered) > room or len(self._order) > 2 * room:
-            oldest = self._order.popleft()
-            forgotten = self._evicted[oldest % self._divisions].pop(oldest, None)
-            if forgotten is not None:
-                self._remembered[forgotten] -= 1
+        entries = len(self.probation) + len(self.main) + 1
+        self._memory.add(hash(entry.key), entries, from_main=from_main)

@@ -13,7 +13,7 @@ _STEPS = 4
 
 
 class Queue:
-    """Entries in order of arrival. Every operation takes constant time."""
+    """Entries in order of arrival. Operations take constant time, but for a `pop` that meets a run of removed ones."""
 
     __slots__ = ("_entries", "_removed")
 

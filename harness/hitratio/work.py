@@ -15,7 +15,7 @@ from cache_impls.protocol import Capability
 from cache_impls.registry import Adapted, parse
 from harness.clock import WorkloadClock
 from harness.hitratio.columns import Folder
-from harness.measure.driver import Driver, TooManyErrorsError
+from harness.measure.driver import SLICE, Driver, TooManyErrorsError
 from harness.measure.loop import WorkloadLoop
 from harness.measure.trial_run import PROBE_KEY, initialize, probe_clock
 
@@ -54,7 +54,8 @@ class Answering:
         source = Folder(
             Path(job["folder"]), job["requests"], job["keys"], job["key_format"], look_aside=job["look_aside"]
         )
-        driver = Driver(cache, source, self._loop, self._clock, judge_expiry=by != "native")
+        slice_length = 1 if job["expires"] else SLICE  # nothing is timed here, and ttls end at any request
+        driver = Driver(cache, source, self._loop, self._clock, judge_expiry=by != "native", slice_length=slice_length)
         if by == "none":
             driver.truth.found_wrong(f"get({PROBE_KEY!r}) answered 2 s after a set with a ttl of 1 s")
         errors = 0

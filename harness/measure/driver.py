@@ -26,7 +26,8 @@ from harness.measure.truth import NEVER, Truth, Write
 from harness.measure.values import fill_up, head_of
 
 SLICE = 256
-"""Requests that share one instant of workload time; with several clients it is the whole batch."""
+"""Requests that share one instant of workload time, because to move it costs as much as a request; with several clients
+it is the whole batch. So a ttl that ends within fewer requests is not seen to: who counts hits takes slices of 1."""
 
 YIELDS = 4
 """Turns of the loop before a slice, while there is work. A due timer needs one to be found, one to run, and one for
@@ -109,6 +110,7 @@ class Driver:
         concurrency: int = 1,
         look_aside: bool | None = None,
         judge_expiry: bool = True,
+        slice_length: int = SLICE,
     ) -> None:
         self.cache = cache
         self.truth = Truth(stream.distinct_keys)
@@ -126,6 +128,7 @@ class Driver:
         self._clock = clock
         self._concurrency = concurrency
         self._judge_expiry = judge_expiry
+        self._slice_length = slice_length
         self._fill = stream.look_aside if look_aside is None else look_aside
 
     async def drive(self, start: int, stop: int, *, step: int) -> None:
@@ -159,7 +162,7 @@ class Driver:
         self.turn_cpu_ns.append(self._turn_cpu_ns)
 
     def _prepare(self, start: int, stop: int) -> Batch:
-        return Batch(self._stream, start, stop, SLICE if self._concurrency == 1 else stop - start)
+        return Batch(self._stream, start, stop, self._slice_length if self._concurrency == 1 else stop - start)
 
     async def _run(self, batch: Batch, *, single: bool = False) -> int:
         """Run batch; the nanoseconds it took."""

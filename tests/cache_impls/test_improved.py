@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
@@ -14,7 +16,9 @@ from cache_impls.improved import ImprovedAsyncCache
 from cache_impls.improved import cache as module
 from cache_impls.improved.entry import Entry
 from cache_impls.improved.eviction import Eviction
+from cache_impls.improved.memory import Memory
 from cache_impls.improved.queue import Queue
+from cache_impls.protocol import CacheClosedError
 
 
 def an_entry(key: str) -> Entry:
@@ -114,8 +118,7 @@ def test_what_is_remembered_is_bounded() -> None:
             gone = eviction.victim()
             assert gone is not None
         eviction.admit(an_entry(key), hash(key))
-    assert sum(map(len, eviction._evicted)) <= 52
-    assert len(eviction._order) <= 104
+    assert sum(len(part) for part in eviction._memory._parts if part) <= 2 * 51 + 4 * 4
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -224,6 +227,81 @@ def test_a_second_loop_gets_a_sweep_of_its_own() -> None:
         loop.run_until_complete(use(key))
         loop.close()
     assert cache.get_stats()["expirations"] == 4
+
+
+def test_a_sweep_of_an_earlier_loop_leaves_the_next_one_alone() -> None:
+    """Its loop was closed with nothing cancelled; when it is collected, the sweep of the next loop goes on alone."""
+    cache = ImprovedAsyncCache(cleanup_interval=0.001)
+    first = asyncio.new_event_loop()
+    first.run_until_complete(cache.set("a", "v"))
+    first.close()
+
+    async def use() -> None:
+        await cache.set("b", "v")
+        gc.collect()
+        await cache.set("c", "v")
+        assert len(asyncio.all_tasks()) == 2  # this and one sweep
+        await cache.shutdown()
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_shutdown_on_another_loop_than_the_sweeps(closed: bool) -> None:
+    cache = ImprovedAsyncCache()
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    first.run_until_complete(cache.set("a", "v"))
+    if closed:
+        first.close()
+    second.run_until_complete(cache.shutdown())
+    with pytest.raises(CacheClosedError):
+        second.run_until_complete(cache.get("a"))
+    second.close()
+    if not closed:
+        first.run_until_complete(asyncio.sleep(0))  # the sweep hears that it is over
+        assert not asyncio.all_tasks(first)
+        first.close()
+
+
+def test_a_cancelled_shutdown_has_closed_the_cache(run: Run) -> None:
+    async def main() -> None:
+        cache = ImprovedAsyncCache()
+        await cache.set("a", "v")
+        ending = asyncio.ensure_future(cache.shutdown())
+        await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
+        with pytest.raises(CacheClosedError):
+            await cache.get("a")
+
+    run(main())
+
+
+def test_a_cache_that_nobody_holds_is_freed(run: Run) -> None:
+    """Though its sweep goes on until it is due."""
+
+    async def main() -> None:
+        cache = ImprovedAsyncCache()
+        await cache.set("a", "v")
+        held = weakref.ref(cache)
+        await asyncio.sleep(0)  # the sweep begins to wait
+        del cache
+        gc.collect()
+        assert held() is None
+
+    run(main())
+
+
+def test_what_comes_back_too_late_is_not_remembered() -> None:
+    memory = Memory(2)
+    for i in range(1_000):
+        memory.add(hash(f"k{i}"), 100, from_main=i % 2 == 0)
+    assert [memory.take(hash(f"k{i}")) for i in (998, 999)] == [True, False]
+    assert memory.take(hash("k999")) is None
+    assert not any(memory.take(hash(f"k{i}")) is not None for i in range(870))
+    recent = sum(memory.take(hash(f"k{i}")) is not None for i in range(900, 998))
+    assert recent >= 80
 
 
 def test_a_value_larger_than_all_room_evicts_nothing_else(run: Run) -> None:
