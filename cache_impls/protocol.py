@@ -107,7 +107,7 @@ def check_ttl(ttl: object) -> None:
         return
     if isinstance(ttl, bool) or not isinstance(ttl, int | float):
         raise TypeError(f"a ttl is seconds as a number, not {type(ttl).__name__}")
-    if not math.isfinite(ttl) or ttl <= 0:
+    if not 0 < ttl < math.inf:
         raise ValueError(f"a ttl is finite and > 0, not {ttl}")
 
 
@@ -115,5 +115,5 @@ def check_bound(name: str, value: object, *, whole: bool = True) -> None:
     """Raise TypeError or ValueError unless value is a number > 0 (an int where whole)."""
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         raise TypeError(f"{name} is {'an int' if whole else 'a number'}, not {type(value).__name__}")
-    if not math.isfinite(value) or value <= 0:
+    if not 0 < value < math.inf:
         raise ValueError(f"{name} must be > 0 and finite, not {value}")

@@ -125,7 +125,7 @@ def _document(
     found = conclude(course)
     if skipped is not None:
         why = f"nothing was measured: {skipped.workload} skipped, {skipped.reason}"
-        found = Conclusion(Verdict.INCONCLUSIVE, why, EXIT_NOTHING_MEASURED, None)
+        found = Conclusion(Verdict.INCONCLUSIVE, why, EXIT_NOTHING_MEASURED, None, decided=False)
     arms = _arms(settings, course, seen, requests.name)
     disturbance = seen.watch.result(pinned=bool(processors()))
     notices = _notices(arms, blocks.entries) + reasons.disturbed(disturbance.other_cpu, disturbance.stolen_cpu)
@@ -141,7 +141,7 @@ def _document(
         budget_seconds=request.budget_seconds,
         environment=environment(),
         disturbance=disturbance,
-        recommended=None if found.recommended is None else settings.settings[found.recommended].spec.text,
+        recommended=_recommended(found, settings),
         objectives=tuple(row.metric.name for row in request.objectives),
         margin=course.objective.margin,
         mode="full grid" if request.full_grid else "race",
@@ -152,13 +152,18 @@ def _document(
         arms=arms,
         workloads=(_workload(requests, blocks, request.concurrency),),
         metrics=tuple(result for result in results if result is not None),
-        settings=tables.settings(course, found.recommended) if skipped is None else (),
+        settings=tables.settings(course, found.recommended, decided=found.decided) if skipped is None else (),
         parameters=tables.parameters(course, request.objectives) if course.race.blocks else (),
         incidents=tables.incidents(course, requests.name),
         skipped=() if skipped is None else (skipped,),
         warnings=tuple(WarningResult(message=notice.message, remedy=notice.remedy) for notice in notices),
         harness_ns=blocks.harness_ns,
     )
+
+
+def _recommended(found: Conclusion, settings: Grid) -> str | None:
+    known = found.decided and found.recommended is not None
+    return settings.settings[found.recommended or 0].spec.text if known else None
 
 
 def _arms(settings: Grid, course: Course, seen: _Seen, workload: str) -> tuple[ArmResult, ...]:

@@ -71,7 +71,7 @@ class ImprovedAsyncCache:
         self._num_shards = min(_MAX_SHARDS, -(-max_entries // self.shard_entries))
         self._cleanup_interval = cleanup_interval
         self._max_entries = max_entries
-        self._max_bytes = int(max_memory_mb * 2**20)
+        self._max_bytes = int(min(max_memory_mb * 2**20, 2**62))
         self._shards: list[dict[str, Entry]] = [{} for _ in range(self._num_shards)]
         self._eviction = Eviction(max_entries, self._num_shards)
         self._count = 0

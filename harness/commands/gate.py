@@ -26,6 +26,7 @@ from harness.commands.common import (
     console,
     deliver,
     drawn,
+    interrupted_by_terminate,
     reader_may_leave,
 )
 from harness.units import parse_duration
@@ -73,6 +74,7 @@ def gate(
     request = GateRequest(
         baseline=baseline, candidate=candidate, options=options, gated=rows, budget_seconds=budget_seconds
     )
+    interrupted_by_terminate()
     with Progress() as progress:
         document = run(request, progress.say)
     _report(document, json, junit, markdown)
@@ -104,6 +106,7 @@ def baseline(
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
     store.check_writable(output)
+    interrupted_by_terminate()
     with Progress() as progress:
         document = run(spec, options, pairs or STORED_PAIRS, progress.say)
     store.write_text(output, store.to_json(document))

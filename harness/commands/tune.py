@@ -19,6 +19,7 @@ from harness.commands.common import (
     check_outputs,
     deliver,
     drawn,
+    interrupted_by_terminate,
 )
 from harness.errors import UsageError
 from harness.units import parse_duration, parse_fraction
@@ -82,6 +83,7 @@ def tune(
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
     check_outputs(json, junit, markdown)
+    interrupted_by_terminate()
     with Progress() as progress:
         document = run(request, progress.say)
     deliver(

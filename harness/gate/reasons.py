@@ -11,9 +11,9 @@ from harness.model import Notice, Verdict
 _TITLES = {row.metric.name: row.metric.title for row in GATED}
 
 
-def percent(change: float | None) -> str:
-    """A change as a signed percentage (or points, which are the same figure)."""
-    return "?" if change is None else f"{change * 100:+.1f} %"
+def percent(change: float | None, unit: str = " %") -> str:
+    """A change as a signed percentage, or in points."""
+    return "?" if change is None else f"{change * 100:+.1f}{unit}"
 
 
 def _unit(result: MetricResult) -> str:
@@ -65,9 +65,10 @@ def undecided(results: Sequence[MetricResult], what: str, remedy: str) -> str:
     open_ones = [result for result in results if result.verdict is Verdict.INCONCLUSIVE]
     parts = []
     for result in open_ones[:3]:
-        interval = "" if result.low is None else f" ({percent(result.low)} to {percent(result.high)})"
-        margin = f"{(result.margin or 0) * 100:g}"
-        parts.append(f"{_of(result)} is {percent(result.change)}{interval} at a margin of {margin}")
+        unit = _unit(result)
+        interval = "" if result.low is None else f" ({percent(result.low, '')} to {percent(result.high, unit)})"
+        margin = f"{(result.margin or 0) * 100:g}{unit}"
+        parts.append(f"{_of(result)} is {percent(result.change, unit)}{interval} at a margin of {margin}")
     more = f" and {len(open_ones) - 3} more" if len(open_ones) > 3 else ""
     return f"{what}: {'; '.join(parts)}{more}; {remedy}"
 

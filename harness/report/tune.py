@@ -13,6 +13,7 @@ from harness.report.markdown import VERDICT_SIGNS, cell
 from harness.report.terminal import VERDICT_COLOURS
 from harness.report.words import TITLES, change, interval, quantity
 from harness.tune.document import EffectResult, SettingResult, SettingValue, TuneDocument
+from harness.tune.tables import LEADS
 
 _HEADINGS = {"operation_time": "time", "cpu_time": "cpu", "tail": "p99", "memory": "B/entry", "hit_ratio": "hits"}
 _ANSWERS = {"effect": "yellow", "none": "green", "open": "dim"}
@@ -115,8 +116,8 @@ def _row(row: SettingResult) -> list[str]:
 
 
 def _fate(row: SettingResult) -> str:
-    if row.recommended:
-        return "recommended"
+    if row.recommended or row.why in LEADS.values():
+        return row.why
     if row.fate == "out":
         return row.why.partition(":")[0]
     return "" if row.dropped_after is None else row.fate

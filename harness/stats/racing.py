@@ -4,7 +4,7 @@ In a block every setting that is still in has a value, worse positive; only diff
 settings the sign of their difference bets as in `sequential`: W[i > j] is the wealth against "i is not worse than j".
 Each may be looked at after every block, and betting may stop at any time (a dropped setting is bet on no more).
 
-Rules, for an error of alpha in all, half of it each for 1 and 2:
+Rules, for an error of alpha in dropping (half of it each for 1 and 2), and of alpha in settling (3):
 1. A setting is *beaten* once the mean of W[i > j] over all other settings j reaches 2/alpha. If i is the best, every
    one of these games is fair or worse, and so is their mean, whichever j leads meanwhile and however the data chose
    it: by Ville's inequality the mean ever reaches 2/alpha with probability at most alpha/2. It is never less than

@@ -18,12 +18,13 @@ _MOST_NAMES = 3
 
 
 class Conclusion(NamedTuple):
-    """What a run says. recommended is the number of a setting, None if there is none to recommend."""
+    """What a run says. recommended is the number of a setting, None if there is none; it only leads unless decided."""
 
     verdict: Verdict
     reason: str
     exit_code: int
     recommended: int | None
+    decided: bool
 
 
 def conclude(course: Course) -> Conclusion:
@@ -31,13 +32,13 @@ def conclude(course: Course) -> Conclusion:
     decided, recommended, said = _recommended(course)
     if not course.troubles:
         verdict = Verdict.PROCEED if decided else Verdict.INCONCLUSIVE
-        return Conclusion(verdict, said, EXIT_CODES[verdict], recommended)
+        return Conclusion(verdict, said, EXIT_CODES[verdict], recommended, decided)
     failures = _failures(course)
     if recommended is None:
         lied = any(trouble.incident.kind == "wrong answer" for trouble in course.troubles)
         verdict = Verdict.ROLLBACK if lied else Verdict.INCONCLUSIVE
-        return Conclusion(verdict, f"{failures}; no setting is left", 1 if lied else EXIT_NOTHING_MEASURED, None)
-    return Conclusion(Verdict.ROLLBACK, f"{failures}; of the others: {said}", 1, recommended)
+        return Conclusion(verdict, f"{failures}; no setting is left", 1 if lied else EXIT_NOTHING_MEASURED, None, False)
+    return Conclusion(Verdict.ROLLBACK, f"{failures}; of the others: {said}", 1, recommended, decided)
 
 
 def _recommended(course: Course) -> tuple[bool, int | None, str]:

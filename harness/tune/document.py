@@ -101,7 +101,7 @@ class TuneDocument(Result):
     budget_seconds: float
     disturbance: Disturbance
     recommended: str | None
-    """A spec. Where the verdict is INCONCLUSIVE, the best so far."""
+    """A spec; None where nothing was decided."""
     objectives: tuple[str, ...]
     """Metrics; the first decided."""
     margin: float

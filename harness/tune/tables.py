@@ -15,9 +15,12 @@ from harness.tune.course import Course
 from harness.tune.document import EffectResult, ParameterResult, SettingResult, SettingValue, TuneIncident
 from harness.tune.grid import shown
 
+LEADS = {True: "recommended", False: "leads, not decided"}
+"""What is said of the best setting."""
 
-def settings(course: Course, recommended: int | None) -> tuple[SettingResult, ...]:
-    """A row a setting, the recommended first, then by the objective."""
+
+def settings(course: Course, leader: int | None, *, decided: bool) -> tuple[SettingResult, ...]:
+    """A row a setting, the leader first, which is recommended if decided, then by the objective."""
     drops = {drop.setting: drop for drop in course.race.drops}
     changes = {i: _changes(course, i) for i in range(len(course.grid.settings))}
     front = pareto({i: found for i, found in changes.items() if i not in course.failed and found}, TUNED)
@@ -27,10 +30,10 @@ def settings(course: Course, recommended: int | None) -> tuple[SettingResult, ..
             spec=setting.spec.text,
             parameters=setting.spec.parameters | setting.values,
             default=i == DEFAULT,
-            recommended=i == recommended,
+            recommended=decided and i == leader,
             fate=drops[i].fate.value if i in drops else Fate.IN.value,
             dropped_after=drops[i].blocks if i in drops else None,
-            why=_why(course, i, drops.get(i), recommended),
+            why=_why(course, i, drops.get(i), leader, decided=decided),
             front=i in front,
             blocks=max((course.evidence.blocks(row.metric, i) for row in TUNED), default=0),
             values=tuple(_value(course, row.metric, i) for row in TUNED),
@@ -40,8 +43,9 @@ def settings(course: Course, recommended: int | None) -> tuple[SettingResult, ..
     objective = course.objective.metric.name
 
     def rank(row: SettingResult) -> tuple[bool, float]:
+        """The leader first, whose reason says so."""
         change = next(value.change for value in row.values if value.name == objective)
-        return not row.recommended, math.inf if change is None else change
+        return row.why not in LEADS.values(), math.inf if change is None else change
 
     return tuple(sorted(rows, key=rank))
 
@@ -132,12 +136,12 @@ def _value(course: Course, metric: Metric, setting: int) -> SettingValue:
     )
 
 
-def _why(course: Course, setting: int, drop: Drop | None, recommended: int | None) -> str:
+def _why(course: Course, setting: int, drop: Drop | None, leader: int | None, *, decided: bool) -> str:
     if setting in course.failed:
         first = next(trouble.incident for trouble in course.troubles if trouble.setting == setting)
         return f"{SAID[first.kind]}: {first.example}"
-    if setting == recommended:
-        return "recommended"
+    if setting == leader:
+        return LEADS[decided]
     if drop is None:
         return "in to the end"
     if drop.fate is Fate.NO_GAIN:

@@ -275,3 +275,29 @@ def test_web07_is_the_published_trace(web07: Path) -> None:
 def test_sprite_is_the_published_trace(sprite: Path) -> None:
     """133,996 accesses, as its README says."""
     assert len(whole(sprite).key) == 133_996
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("0,k\u00e9y,3,10,1,get,0\n1,k\u00e9y,3,10,1,get,0\n".encode(), "text in UTF-8"),
+        ("\ufeff12\n13\n14\n15\n16\n".encode(), "text in UTF-8"),
+        (b"BZh91AY&SY\x00\x01", "bzip2"),
+        (b"PK\x03\x04\x00\x00\x00\x00", "a zip archive"),
+    ],
+)
+def test_what_nobody_means_as_integers_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
+    """Any bytes may be cache2k's integers, so what else they are has to be looked for."""
+    file = tmp_path / "trace.bin"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=f"this looks like {what}; if it is a trace, name its format"):
+        list(read(file))
+    assert list(read(file, "cache2k")) if len(content) % 4 == 0 else True
+
+
+def test_integers_of_many_kinds_are_taken(tmp_path: Path) -> None:
+    """Small and large keys, and those whose bytes are letters here and there."""
+    file = tmp_path / "trace.bin"
+    for keys in ([1, 2, 3] * 20, [2**31 - 1] * 20, [0x41424344, 7] * 20, [-1, 5] * 20):
+        file.write_bytes(np.array(keys, dtype=">i4").tobytes())
+        assert sum(len(chunk.key) for chunk in read(file)) == len(keys)

@@ -56,7 +56,7 @@ def tune(factory: str, work: int, varied: tuple[str, ...], *options: str) -> Rec
     return {
         "verdict": document["verdict"],
         "reason": document["reason"],
-        "recommended": document["recommended"],
+        "recommended": document["recommended"] or (document["settings"] or [{"spec": None}])[0]["spec"],
         "seconds": document["elapsed_seconds"],
         "trials": document["trials"],
         "blocks": [document[f"{what}_blocks"] for what in ("complete", "race", "confirming")],

@@ -161,7 +161,7 @@ def test_a_setting_that_fails_is_dropped_and_told(play: Play, kind: IncidentKind
     assert (found.verdict, found.exit_code, found.recommended) == (Verdict.ROLLBACK, 1, 1)
     assert found.reason.startswith("num_shards=8 ")
     assert "it did; of the others: num_shards=4 is " in found.reason
-    row = next(row for row in tables.settings(course, found.recommended) if row.name == "num_shards=8")
+    row = next(row for row in tables.settings(course, found.recommended, decided=True) if row.name == "num_shards=8")
     assert (row.fate, row.blocks, row.front) == ("out", 0, False)
 
 
@@ -282,7 +282,7 @@ def test_the_table_has_every_setting_and_the_best_first(play: Play) -> None:
     fake = Fake([0.0, -0.08, 0.03])
     fake.memory = [500.0, 550.0, 400.0]
     course = play(fake)
-    rows = tables.settings(course, 1)
+    rows = tables.settings(course, 1, decided=True)
     assert [row.name for row in rows] == ["num_shards=4", "num_shards=16", "num_shards=8"]
     assert rows[0].recommended
     assert rows[1].default

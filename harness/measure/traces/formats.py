@@ -90,6 +90,27 @@ def _told(path: Path, head: bytes) -> str:
             f"trace {path}: this is text, but its first line {shown(first)} is not {known}; "
             "name it: trace:FILE?format=lirs"
         )
+    what = _no_integers(head)
+    if what:
+        raise UsageError(
+            f"trace {path}: this looks like {what}; if it is a trace, name its format ({', '.join(FORMATS)}): "
+            "trace:FILE?format=lirs"
+        )
     return next(
         name for name, each in FORMATS.items() if not each.is_text and each.looks_like(head[:_HEAD_BYTES], path.name)
     )
+
+
+def _no_integers(head: bytes) -> str | None:
+    """What bytes are that nobody means as integers: text in other letters, and what other programs pack."""
+    packed = {b"BZh": "bzip2", b"PK": "a zip archive", b"7z": "a 7z archive", b"%PDF": "PDF", b"\x89PNG": "PNG"}
+    for magic, name in packed.items():
+        if head.startswith(magic):
+            return name
+    try:
+        start = head[:_TEXT_BYTES].decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start < min(len(head), _TEXT_BYTES) - 3:  # else a letter was cut
+            return None
+        start = head[: error.start].decode("utf-8-sig")
+    return "text in UTF-8" if start and all(letter.isprintable() or letter.isspace() for letter in start) else None
