@@ -7,14 +7,12 @@ from typing import Annotated
 import typer
 
 from harness.commands.common import (
-    DEFAULT_WORKLOAD,
     SPEC_HELP,
     Json,
     Junit,
     Markdown,
     Seed,
     TrialLimit,
-    Workloads,
     check_outputs,
     deliver,
     drawn,
@@ -23,10 +21,16 @@ from harness.commands.common import (
 from harness.errors import UsageError
 from harness.units import parse_duration
 
+_WORKLOAD = "scan"
+"""Of the presets the one that asks an eviction most; where everything fits all caches are alike."""
+
 
 def hitratio(
     caches: Annotated[list[str], typer.Argument(metavar="CACHE...", help=f"{SPEC_HELP}; any number of them.")],
-    workload: Workloads = None,
+    workload: Annotated[
+        list[str] | None,
+        typer.Option("--workload", "-w", help=f"A preset or trace:FILE; may be repeated. Default: {_WORKLOAD}."),
+    ] = None,
     capacity: Annotated[
         str | None, typer.Option(help="Entries, one number or several: 500,1000,2000. Default: the workload's own.")
     ] = None,
@@ -48,7 +52,7 @@ def hitratio(
 
     request = HitRatioRequest(
         caches=tuple(caches),
-        workloads=tuple(workload or [DEFAULT_WORKLOAD]),
+        workloads=tuple(workload or [_WORKLOAD]),
         capacities=_capacities(capacity),
         requests=requests,
         seed=drawn(seed),

@@ -177,6 +177,10 @@ def _footer(document: TuneDocument) -> list[str]:
         f"{_HEADINGS[row.metric.name]} {row.margin * 100:g}{' pt' if row.metric.unit == '1' else ' %'}" for row in TUNED
     )
     lines.append(f"a difference counts from: {worth}; time covers {COVERS['operation_time']}")
+    lines.append(
+        "hits are of the requests that a trial asks, more of them in the confirming blocks and the same in each: they "
+        "differ by no chance; cachegate hitratio asks the whole workload"
+    )
     cost = "" if document.harness_ns is None else f"; the harness's own {document.harness_ns:.0f} ns are taken off"
     lines.append(
         f"{document.race_blocks} blocks, {document.complete_blocks} of them of all settings for the parameters' "

@@ -76,7 +76,10 @@ def _against_default(course: Course, winner: int) -> tuple[bool, int, str]:
         return True, winner, gained + _price(course, winner) + _as_good(course, winner)
     if found.low > -margin or course.precise:
         best = f"the best of the others, {name(course, winner)}, is {gain(course, found)}"
-        return True, DEFAULT, f"{name(course, DEFAULT)}: {best}, and {worth(course)} would be worth it"
+        known = (
+            f"{worth(course)} would be worth it" if found.low > -margin else f"not known to be {worth(course)} better"
+        )
+        return True, DEFAULT, f"{name(course, DEFAULT)}: {best}, and {known}"
     return False, winner, f"{_budget(course)} did not decide whether {gained} by {worth(course)}; {_more(course)}"
 
 
@@ -107,6 +110,8 @@ def _open(course: Course, leader: int) -> tuple[bool, int, str]:
 
 
 def _nothing_better(course: Course) -> str:
+    if len(course.failed) == len(course.grid.settings) - 1:
+        return f"{name(course, DEFAULT)} alone is left, with nothing to hold it against"
     return f"{name(course, DEFAULT)}: nothing tried is more than {worth(course)} better in {_objective(course)}"
 
 
