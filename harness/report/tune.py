@@ -12,8 +12,7 @@ from harness.report.junit import OF_VERDICT, Case, suite
 from harness.report.markdown import VERDICT_SIGNS, cell
 from harness.report.terminal import VERDICT_COLOURS
 from harness.report.words import TITLES, change, interval, quantity
-from harness.tune.document import EffectResult, SettingResult, SettingValue, TuneDocument
-from harness.tune.tables import LEADS
+from harness.tune.document import LEADS, EffectResult, SettingResult, SettingValue, TuneDocument
 
 _HEADINGS = {"operation_time": "time", "cpu_time": "cpu", "tail": "p99", "memory": "B/entry", "hit_ratio": "hits"}
 _ANSWERS = {"effect": "yellow", "none": "green", "open": "dim"}

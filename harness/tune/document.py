@@ -16,6 +16,9 @@ from harness.documents import (
 )
 from harness.model import Severity, Verdict
 
+LEADS = {True: "recommended", False: "leads, not decided"}
+"""What is said of the best setting, once it is decided and before."""
+
 
 class SettingValue(Document):
     """One metric of a setting; change, low and high are against the default, None without a block that had both."""

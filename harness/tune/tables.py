@@ -12,11 +12,8 @@ from harness.stats.metric import Better, Metric, Scale
 from harness.stats.racing import DEFAULT, Drop, Fate
 from harness.tune.conclusions import SAID, worth
 from harness.tune.course import Course
-from harness.tune.document import EffectResult, ParameterResult, SettingResult, SettingValue, TuneIncident
+from harness.tune.document import LEADS, EffectResult, ParameterResult, SettingResult, SettingValue, TuneIncident
 from harness.tune.grid import shown
-
-LEADS = {True: "recommended", False: "leads, not decided"}
-"""What is said of the best setting."""
 
 
 def settings(course: Course, leader: int | None, *, decided: bool) -> tuple[SettingResult, ...]:

@@ -183,8 +183,8 @@ class _Forgetful(ImprovedAsyncCache):
 
 
 class _Idle(ImprovedAsyncCache):
-    async def _sweep_forever(self) -> None:
-        await asyncio.Event().wait()
+    async def _sweep(self) -> None:
+        """Nothing is ever removed by itself."""
 
 
 class _Default(ImprovedAsyncCache):

@@ -220,15 +220,14 @@ def test_background_work_is_charged_wherever_it_falls(
 ) -> None:
     """A task that wakes twice a second of workload time is charged in every batch of every turn, timed or not."""
     (tmp_path / "busy.py").write_text(
-        "import asyncio\n"
         "from cache_impls.improved import ImprovedAsyncCache\n"
         "woken = 0\n"
         "class Busy(ImprovedAsyncCache):\n"
-        "    async def _sweep_forever(self):\n"
+        "    def __init__(self, max_entries=100_000):\n"
+        "        super().__init__(cleanup_interval=0.5, max_entries=max_entries)\n"
+        "    async def _sweep(self):\n"
         "        global woken\n"
-        "        while True:\n"
-        "            await asyncio.sleep(0.5)\n"
-        "            woken += 1\n"
+        "        woken += 1\n"
     )
 
     def wakes() -> int:
