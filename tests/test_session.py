@@ -297,7 +297,7 @@ def test_a_slow_sweep_shows_in_cpu_time() -> None:
     """What happens in few batches is invisible to the operation time, and not to the CPU time."""
     copy = f"{ZOO}/slowed.py:sweep"
     document = session.gate(
-        request("churn", baseline=copy, candidate=f"{copy}?work=60000", budget_seconds=120.0), quiet
+        request("churn", baseline=copy, candidate=f"{copy}?work=1000000", budget_seconds=120.0), quiet
     )
     assert document.verdict is Verdict.ROLLBACK, document.reason
     assert "cpu time on churn" in document.reason

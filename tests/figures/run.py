@@ -166,7 +166,7 @@ FIGURES = [
         name="sweep +12 %",
         full=10,
         short=3,
-        run=lambda index: gate(SWEEP, f"{SWEEP}?work=18000", "--workload", "churn", index=index),
+        run=lambda index: gate(SWEEP, f"{SWEEP}?work=288000", "--workload", "churn", index=index),
     ),
     Figure(name="half-width, pairs", full=5, short=1, run=lambda _: half_width("pairs")),
     Figure(name="half-width, precise", full=5, short=1, run=lambda _: half_width("precise")),

@@ -143,7 +143,7 @@ def test_a_planted_setting_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_settings_that_lie_or_die_are_dropped_and_told(family: Path, tmp_path: Path) -> None:
-    """Exit code 1, each with its reason, and one recommended all the same."""
+    """Exit code 1, each with its reason; the others race on."""
     out = tmp_path / "out.json"
     ended = finished(
         f"{family}:make",
@@ -161,7 +161,8 @@ def test_settings_that_lie_or_die_are_dropped_and_told(family: Path, tmp_path: P
     told = {found["setting"]: found["kind"] for found in document["incidents"]}
     assert told == {"mode=stale": "wrong answer", "mode=dies": "crash"}
     assert ended.stdout.startswith("ROLLBACK  mode=")
-    assert document["recommended"] is not None
+    assert document["settings"][0]["name"] in ("mode=right", "mode=also", "mode=right (the default)")
+    assert document["recommended"] in (None, document["settings"][0]["spec"])  # None if 4 s did not tell the two apart
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Copies of `improved` with more work put in, by a known amount: what the gate's figures are measured on.
 
 `operations?work=N` spins N turns of an empty loop in every get and set; `sweep?work=N` spins them for every
-batch that its sweep looks at and nowhere else. With N = 0 a copy has the same plumbing and no extra work, so
+sweep and nowhere else. With N = 0 a copy has the same plumbing and no extra work, so
 the pair (0, N) differs by the work alone. How much N is in percent depends on the machine: `figures` calibrates.
 """
 
