@@ -26,7 +26,7 @@ def tests(session: nox.Session) -> None:
     install(session, "test")
     if session.posargs or session.python != PYTHONS[0]:
         # Those marked slow drive processes for minutes: `nox -s tests-3.13 -- tests` runs all there.
-        session.run("pytest", *(session.posargs or ["-m", "not slow"]))
+        session.run("pytest", *(session.posargs or ["-m", "not slow", "-n", "2"]))
         return
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest")

@@ -1,6 +1,7 @@
-"""A child process that is given a job and tells what happens: JSON lines out of a pipe, and it is ended whole.
+"""Child processes: started so that ^C loses none, and one that is given a job and tells what happens.
 
-For processes in which a cache runs: it may print, block, exit or crash, and whatever it starts ends with it.
+The latter is for processes in which a cache runs: JSON lines come out of a pipe; it may print, block, exit or crash,
+and whatever it starts ends with it.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -20,6 +23,31 @@ Event = dict[str, Any]
 START_SECONDS = 60.0
 """For the import of a cache and its libraries."""
 _END_SECONDS = 2.0
+
+
+def start_process(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """A process, as `subprocess.Popen` starts it; ^C in the middle of that ends it too.
+
+    Popen alone loses a process that it has forked when a signal's handler raises before it returns.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return subprocess.Popen(command, **options)  # signals are handled elsewhere
+    heard: list[int] = []
+    names = [name for name in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(name))]
+    before = {name: signal.signal(name, lambda number, _frame: heard.append(number)) for name in names}
+    try:
+        process = subprocess.Popen(command, **options)
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+    try:
+        for number in heard:
+            signal.raise_signal(number)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process
 
 
 class Child:
@@ -69,7 +97,7 @@ def child(module: str, job: dict[str, Any], hash_seed: int) -> Iterator[Child]:
     read_fd, write_fd = os.pipe()
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed below, with the rest
     folder = tempfile.TemporaryDirectory(prefix="cachegate-")  # what a cache leaves there ends with its process
-    process = subprocess.Popen(
+    process: subprocess.Popen[str] = start_process(
         [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

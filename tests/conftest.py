@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from harness.clock import WorkloadClock
 from harness.measure.loop import WorkloadLoop
 
 T = TypeVar("T")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run in the background, and processes inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 ZOO = Path(__file__).parent / "zoo"

@@ -165,6 +165,7 @@ def test_a_cache_that_blocks_fails() -> None:
     assert document.verdict == "fail"
     results = {result.id: result for result in document.checks}
     assert "never gave control back" in results["C0"].summary
+    assert any(result.verdict == "fail" for result in document.checks if result.id not in catalogue())  # the rule too
     assert results["C1"].verdict == "unknown"
 
 

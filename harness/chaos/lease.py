@@ -11,6 +11,7 @@ import threading
 from types import TracebackType
 
 from harness.chaos.undo import Undo, perform
+from harness.children import start_process
 from harness.errors import HarnessError
 
 _END_SECONDS = 10.0
@@ -36,7 +37,7 @@ class Leases:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()  # faults may come from several threads at once
         self._held: dict[int, Lease] = {}
-        self._keeper = subprocess.Popen(
+        self._keeper: subprocess.Popen[str] = start_process(
             [sys.executable, "-m", "harness.chaos.keeper"],
             stdin=subprocess.PIPE,
             text=True,

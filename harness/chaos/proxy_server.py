@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.chaos.network import ProxyServer, ServerSilentError
+from harness.children import start_process
 from harness.errors import HarnessError, UsageError
 
 START_SECONDS = 20.0
@@ -61,7 +62,9 @@ def installed() -> Iterator[ProxyServer]:
         port = int(free.getsockname()[1])
     with tempfile.TemporaryFile("w+") as complaints:
         command = [PROGRAM, "-host", "127.0.0.1", "-port", str(port)]
-        process = subprocess.Popen(command, stdout=complaints, stderr=subprocess.STDOUT, start_new_session=True)
+        process: subprocess.Popen[bytes] = start_process(
+            command, stdout=complaints, stderr=subprocess.STDOUT, start_new_session=True
+        )
         try:
             server = ProxyServer(f"http://127.0.0.1:{port}")
             version = _answered(server, process, complaints)
@@ -75,7 +78,7 @@ def installed() -> Iterator[ProxyServer]:
 def embedded(seed: int) -> Iterator[ProxyServer]:
     """Ours, as a child process."""
     with tempfile.TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(
+        process: subprocess.Popen[str] = start_process(
             [sys.executable, "-m", "harness.chaos.toxiproxy.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ from cache_impls.registry import Adapted, SpecError
 from harness.check.checkers.parameters import Tried
 from harness.check.clocks import inside
 from harness.check.explore import Builds
-from harness.check.watchdog import limited
+from harness.check.watchdog import BlockedError, limited
 from harness.clock import WorkloadClock
 from harness.history import NO_TTL
 from harness.simulate.loop import SimulatedLoop
@@ -84,7 +84,10 @@ def _troubled(builds: Builds, clock: WorkloadClock, parameters: dict[str, float]
 
 
 def _observe(make: Callable[[], Adapted], clock: WorkloadClock, knob: str) -> list[Any] | None:
-    """Everything that shows of a cache over some minutes but the knob itself; None if it raised."""
+    """Everything that shows of a cache over some minutes but the knob itself; None if it raised.
+
+    Raises BlockedError if it never gives control back.
+    """
     clock.restart()
     loop = SimulatedLoop(clock, lambda _ready: 0)  # type: ignore[abstract]  # what it lacks is set by name, and refuses
     seen: list[Any] = []
@@ -101,7 +104,10 @@ def _observe(make: Callable[[], Adapted], clock: WorkloadClock, knob: str) -> li
         task = loop.create_task(use())
         loop.run(working, steps=_STEPS)
         loop.end()
-    if not task.done() or task.cancelled() or task.exception() is not None:
+    error = task.exception() if task.done() and not task.cancelled() else None
+    if isinstance(error, BlockedError):
+        raise error  # a task keeps it to itself; each further try would take as long
+    if not task.done() or task.cancelled() or error is not None:
         return None
     return seen
 

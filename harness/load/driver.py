@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from harness.children import start_process
 from harness.errors import HarnessError
 from harness.load.plan import FOLDER, Scenario
 from harness.load.valkey import free_port
@@ -63,7 +64,7 @@ class Driver:
             port = str(free_port())
             arguments += ["--processes", str(processes), "--expect-workers-max-wait", "30", "--master-port", port]
             arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
-        self._process = subprocess.Popen(
+        self._process: subprocess.Popen[str] = start_process(
             [sys.executable, "-m", "locust", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

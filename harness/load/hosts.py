@@ -16,6 +16,7 @@ from typing import IO, Any
 import psutil
 
 from cache_impls.registry import SpecError, parse
+from harness.children import start_process
 from harness.errors import NothingMeasuredError, UsageError
 from harness.load.connection import BrokenError, Connection, command
 from harness.load.plan import is_target, target
@@ -174,7 +175,7 @@ def _started(text: str, capacity: int | None, *, debug: bool = False, port: int 
 
         return valkey.started(port, debug=debug)
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
-    process = subprocess.Popen(
+    process: subprocess.Popen[str] = start_process(
         [sys.executable, "-m", "harness.serve.child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -32,6 +32,8 @@ FILLED, READY, BEGIN = "cachegate_filled", "cachegate_ready", "cachegate_begin"
 """From the worker that fills; to all workers; to all when their users are there."""
 DONE, END = "cachegate_done", "cachegate_end"
 """From each worker when its phases are over; to all when those of all are."""
+_LISTEN_SECONDS = 10.0
+"""Within which workers that are there listen to what the master tells, or are not ours."""
 _LAST_WORDS_SECONDS = 15.0
 _AFTER_SECONDS = 0.3
 """Of load after the last phase, so that its end is not measured."""
@@ -59,6 +61,8 @@ class Process:
         self._waiting: list[dict[str, Any]] = []
         """Digests that the master has not been told."""
         self._greenlets: list[Any] = []
+        self._listening: set[str] = set()
+        """Workers that have sent a report, so that they hear what a test's start is to do."""
         self._said = False
         self._finished: set[str] = set()
         """Workers whose phases have ended."""
@@ -76,6 +80,7 @@ class Process:
             options.cachegate_orders = self._orders(options).model_dump_json()
             self._greenlets.append(gevent.spawn(self._tell))
         if self.is_master:
+            self._await_listeners()
             return
         orders = Orders.model_validate_json(options.cachegate_orders)
         worker = self._runner.worker_index if self.is_worker else 0
@@ -102,6 +107,12 @@ class Process:
         gc.collect()
         gc.freeze()  # what is there stays, and need not be looked at again while users wait
         self._greenlets.append(gevent.spawn(self._flush_for_ever))
+
+    def _await_listeners(self) -> None:
+        """Locust connects a worker before it calls its hooks: a test that began between would find no `Drive` there."""
+        end = time.monotonic() + _LISTEN_SECONDS
+        while time.monotonic() < end and any(each.id not in self._listening for each in self._runner.clients.ready):
+            gevent.sleep(_LOOK_SECONDS)
 
     def _orders(self, options: Any) -> Orders:
         named = self._scenario
@@ -173,11 +184,16 @@ class Process:
         if self.is_master:
             self._runner.send_message(END, {})
             end = time.monotonic() + _LAST_WORDS_SECONDS
-            while len(self.totals.workers) < self._expected and time.monotonic() < end:
+            while len(self.totals.workers) < self._telling() and time.monotonic() < end:
                 gevent.sleep(_LOOK_SECONDS)
         else:
             self.finish()
         self._runner.quit()
+
+    def _telling(self) -> int:
+        """Workers that can tell how they ended: of those that began, not the dead."""
+        present: int = self._runner.worker_count
+        return min(self._expected, max(len(self._finished), present))
 
     def finish(self) -> None:
         """Ask nothing more, let what is under way end, and say how it was."""
@@ -288,8 +304,11 @@ class Process:
         waiting, self._waiting = self._waiting, []
         return waiting
 
-    def absorb(self, reports: list[dict[str, Any]]) -> None:
-        """A worker's."""
+    def absorb(self, client_id: str, reports: list[dict[str, Any]] | None) -> None:
+        """A worker's; None from one that does not listen yet."""
+        if reports is None:
+            return
+        self._listening.add(client_id)
         for report in reports:
             if "ended" in report:
                 self.totals.ended(report["ended"], report["said"])

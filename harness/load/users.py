@@ -147,7 +147,7 @@ def _begin(environment: Any, **_: Any) -> None:
     if process.is_master:
         runner.register_message(DONE, lambda msg, **_: process.heard_done(msg.node_id))
         runner.register_message(FILLED, lambda **_: process.heard_filled())
-        hooks.worker_report.add_listener(lambda data, **_: process.absorb(data.get(KEY, [])))
+        hooks.worker_report.add_listener(lambda client_id, data, **_: process.absorb(client_id, data.get(KEY)))
     if hears_requests(environment):
         _log.warning("listeners of events.request hear of a second's requests at its end")
     if isinstance(runner, LocalRunner):

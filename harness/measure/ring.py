@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from harness.children import start_process
 from harness.errors import HarnessError
 from harness.measure.trial import Job, Trial, parse_trial
 
@@ -123,7 +124,7 @@ class _Interpreter:
         }
         self._began_ns = time.perf_counter_ns()
         try:
-            self._process = subprocess.Popen(
+            self._process: subprocess.Popen[bytes] = start_process(
                 [sys.executable, "-P", "-c", "from harness.measure.child import main; main()"],
                 stdin=theirs.fileno(),
                 start_new_session=True,  # ^C reaches the parent alone, which then ends the children

@@ -1,5 +1,8 @@
 """A trace of five million accesses streams: readers, references and a cache's process each stay under 100 MB.
 
+The readers read all of it. References and the cache get its first million here, since what they hold does not depend on
+how many follow; `CACHEGATE_ACCESSES=5000000 pytest -s tests/hitratio/test_memory.py` asks them all.
+
 `pytest -s` shows the figures.
 """
 
@@ -19,6 +22,7 @@ from conftest import ROOT
 from harness.measure.traces.oracle_general import RECORD
 
 ACCESSES, KEYS, CHUNK = 5_000_000, 500_000, 250_000
+ASKED = os.environ.get("CACHEGATE_ACCESSES", "1000000")
 MOST_BYTES = 100_000_000
 CACHES = Path(__file__).parent / "caches.py"
 
@@ -89,7 +93,8 @@ def test_readers_stream(traces: Path, name: str) -> None:
 def test_hitratio_streams(traces: Path) -> None:
     """Looking ahead, LRU and the optimal included; and the process in which the cache answers."""
     (code, resident), seconds = told(
-        traces, HIT_RATIO, f"{CACHES}:TellsItsMemory", "-w", "trace:t.oracleGeneral.zst", "--capacity", "1000"
+        traces, HIT_RATIO, f"{CACHES}:TellsItsMemory", "-w", "trace:t.oracleGeneral.zst", "--capacity", "1000",
+        "--requests", ASKED,
     )  # fmt: skip
     of_cache = int((traces / "cache-process").read_text())
     print(f"\nhitratio: {int(resident) / 1e6:.0f} MB, the cache's process {of_cache / 1e6:.0f} MB, {seconds:.1f} s")

@@ -130,12 +130,28 @@ def test_a_liar_is_found_in_a_pair() -> None:
     assert "nothing to compare with: tests/zoo/broken.py:RaisesSometimes" in run.stdout
 
 
+LATE = """
+import gevent
+from locust import events
+from locust.runners import WorkerRunner
+
+@events.init.add_listener
+def be_late(environment, **_):
+    if isinstance(environment.runner, WorkerRunner):
+        gevent.sleep(1.5)
+
+from scenarios.load.stress import *
+"""
+"""Workers that connect long before they listen, as any may that the machine leaves no time in between."""
+
+
 def test_processes_are_merged_exactly(tmp_path: Path) -> None:
     """Two workers, as plain locust has them: counts and quantiles are those of all their rows together."""
     result = tmp_path / "result.json"
+    (tmp_path / "late.py").write_text(LATE)
     with servers(["improved"], 12_000) as (host,):
         run = subprocess.run(
-            [sys.executable, "-m", "locust", "-f", str(SCENARIOS / "stress.py"), "--headless", "--host", host.url,
+            [sys.executable, "-m", "locust", "-f", str(tmp_path / "late.py"), "--headless", "--host", host.url,
              "-u", "20", "-r", "20", "-t", "5s", "--processes", "2", "--stop-timeout", "5", "--only-summary",
              "--cachegate-result", str(result), "--history-folder", str(tmp_path), "--master-port", "5597",
              "--master-bind-port", "5597", "--master-bind-host", "127.0.0.1"],

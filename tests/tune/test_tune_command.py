@@ -127,7 +127,7 @@ def test_a_planted_setting_is_found(tmp_path: Path) -> None:
     """Half as much work an operation: named with its gain, and an idle parameter called none or not told."""
     out = tmp_path / "out.json"
     ended = finished(
-        f"{PLANTED}?work=120", "-p", "shards=3,9", "-p", "idle=1,2", "--precision", "3%", "--json", str(out)
+        f"{PLANTED}?work=240", "-p", "shards=3,9", "-p", "idle=1,2", "--precision", "5%", "--json", str(out)
     )
     document = TuneDocument.model_validate_json(out.read_text())
     assert ended.returncode == document.exit_code == 0, ended.stdout
