@@ -127,7 +127,10 @@ class Shape(NamedTuple):
 _MOVED_SHARE = 0.6
 _CANCELLING = (Profile.CANCEL, Profile.ERRORS)
 _ALWAYS = (int(Op.GET), int(Op.SET))
-_KEPT = 0.5
+_KEPT, _LOADS_KEPT = 0.7, 0.85
+"""How often a swarm keeps a kind of operation. Loads more often: most faults of loads need another kind beside them."""
+_KEYS, _KEYS_LOADED, _MANY_KEYS = (1, 1, 2, 3), (2, 3, 5, 5), 5
+"""How many keys there are. A load comes only after a miss, and few keys that are loaded are soon all there."""
 _WEIGHTS = {
     Op.GET: 12, Op.SET: 9, Op.DELETE: 3, Op.CLEAR: 1, Op.SIZE: 1, Op.GET_OR_LOAD: 8, Op.MOVE: 1,
 }  # fmt: skip
@@ -144,11 +147,14 @@ def draw(seed: int, shape: Shape, policies: Sequence[str], operations: int = OPE
     pick = rng.random
     profile = shape.profiles[int(pick() * len(shape.profiles))]
     acts = _weighted(
-        tuple(act for act in shape.acts if act in _ALWAYS or pick() < _KEPT) if shape.swarm else shape.acts
+        tuple(act for act in shape.acts if act in _ALWAYS or pick() < (_LOADS_KEPT if act == Op.GET_OR_LOAD else _KEPT))
+        if shape.swarm
+        else shape.acts
     )
     count_clients = (1, 2, 2, 3, 3, 4)[int(pick() * 6)]
     room = 1 + int(pick() * 4) if profile is Profile.ROOM else None
-    keys = 5 if room or not shape.few_keys else (1, 1, 2, 3)[int(pick() * 4)]
+    few = _KEYS_LOADED if Op.GET_OR_LOAD in acts else _KEYS
+    keys = _MANY_KEYS if room or not shape.few_keys else few[int(pick() * len(few))]
     restless = (0.05, 0.2, 0.4)[int(pick() * 3)]
     trouble = (0.1, 0.3)[int(pick() * 2)]
     clients = []
