@@ -78,7 +78,7 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
             schedules=found.schedules,
             operations=found.operations,
             profiles=tuple(found.shape.get("profiles", ())),
-            policies=tuple(dict.fromkeys(POLICIES)),
+            policies=POLICIES,
             workloads=tuple(
                 DrivenResult(name=event["name"], operations=event["operations"], clients=request.clients)
                 for event in found.recorded

@@ -124,7 +124,9 @@ class Shape(NamedTuple):
     operations show where those are not rare, and faults that a `clear` would hide where there is none."""
 
 
-_MOVED_SHARE = 0.6
+_MOVED_SHARE, _FIRST_STAGE_SHARE, _MOVED_AGAIN = 0.8, 0.5, 0.2
+"""How often a migration moves before and after the entries that it begins with, half of the times to its first stage,
+where most begin; and between two of them."""
 _CANCELLING = (Profile.CANCEL, Profile.ERRORS)
 _ALWAYS = (int(Op.GET), int(Op.SET))
 _KEPT, _LOADS_KEPT = 0.7, 0.85
@@ -189,11 +191,12 @@ def draw(seed: int, shape: Shape, policies: Sequence[str], operations: int = OPE
 def _moved(pick: Callable[[], float], stages: int, keys: int) -> tuple[Step, ...]:
     """Nothing, or a stage; and perhaps entries written there before the migration moved on."""
     steps = []
-    for key in range(-1, keys):
-        if pick() < _MOVED_SHARE:
+    if pick() < _MOVED_SHARE:
+        steps.append(Step(Op.MOVE, amount=0 if pick() < _FIRST_STAGE_SHARE else int(pick() * stages)))
+    for key in range(keys):
+        steps.append(Step(Op.SET, key, _TTLS[int(pick() * 3)]))
+        if pick() < _MOVED_AGAIN:
             steps.append(Step(Op.MOVE, amount=int(pick() * stages)))
-        if key >= 0:
-            steps.append(Step(Op.SET, key, _TTLS[int(pick() * 3)]))
     if pick() < _MOVED_SHARE:
         steps.append(Step(Op.MOVE, amount=int(pick() * stages)))
     return tuple(steps)

@@ -25,12 +25,14 @@ _SIDES = {"old": 0, "new": 1}
 _OK, _UNKNOWN = int(Outcome.OK), int(Outcome.UNKNOWN)
 CLIENT: ContextVar[int] = ContextVar("client", default=NO_KEY)
 """Whose operation is under way in this task."""
-SLOW_SECONDS = 0.5
+SLOW_SECONDS, LATE_SECONDS = 0.5, 1.5
+"""An answer that is late is so by longer than most other operations take, whole ones with slow parts too: what it
+carries is old news then. And by less than most ttls, so that somebody still reads what is made of it."""
 TIMEOUT_SECONDS = 5.0
 
 PLAIN, BEFORE, AFTER, SLOW, FAIL_BEFORE, FAIL_AFTER, TIME_OUT, LATE = range(8)
 """SLOW waits before it does anything, LATE after it has done all: between them everybody else acts."""
-_QUIET = (PLAIN,) * 6 + (BEFORE,) * 3 + (AFTER,) * 3 + (SLOW, LATE)
+_QUIET = (PLAIN,) * 6 + (BEFORE,) * 3 + (AFTER,) * 3 + (SLOW, LATE, LATE)
 _ERRORS = (*_QUIET, SLOW, FAIL_BEFORE, FAIL_AFTER, LATE, TIME_OUT, FAIL_BEFORE)
 
 
@@ -109,7 +111,7 @@ class Trouble:
                 raise InjectedError("this part was made to fail before it did anything")
             answer = await operation(*args)
             if kind in (AFTER, LATE):
-                await asyncio.sleep(SLOW_SECONDS if kind == LATE else 0)
+                await asyncio.sleep(LATE_SECONDS if kind == LATE else 0)
             elif kind == FAIL_AFTER:
                 self.fired += 1
                 raise InjectedError("this part was made to fail after it had done its work")
