@@ -11,7 +11,8 @@ from harness.chaos.plan import find, names, plan, read
 from harness.model import CheckVerdict, Verdict
 from harness.report.checks import COLOURS, SIGNS
 from harness.report.junit import OF_CHECK, OF_VERDICT, Case, suite
-from harness.report.markdown import VERDICT_SIGNS, cell
+from harness.report.markdown import VERDICT_SIGNS
+from harness.report.notes import cell, measured, noted, show_notes
 from harness.report.terminal import VERDICT_COLOURS
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -50,8 +51,7 @@ def show(document: ChaosDocument, console: Console) -> None:
             f"[{colour}]{difference.verdict}[/] {difference.name}: {escape(difference.summary)}", soft_wrap=True
         )
     console.print()
-    for warning in document.warnings:
-        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
+    show_notes(console, document.warnings)
     console.print(
         f"[dim]proxies: {escape(document.proxies or 'none')}; {document.elapsed_seconds:.0f} s, seed {document.seed}, "
         f"Python {document.environment.python}[/]",
@@ -256,12 +256,8 @@ def as_markdown(document: ChaosDocument) -> str:
             for check in bad
         ]
     lines += [f"- {each.verdict}: {each.name}: {cell(each.summary)}" for each in document.differences]
-    lines += [f"- {cell(warning.message)}; {cell(warning.remedy)}" for warning in document.warnings]
-    footer = (
-        f"<sub>cachegate chaos, seed {document.seed}, {document.elapsed_seconds:.0f} s, Python "
-        f"{document.environment.python}</sub>"
-    )
-    return "\n".join([*lines, "", footer]) + "\n"
+    lines += [f"- {cell(note)}" for note in noted(document.warnings)]
+    return "\n".join([*lines, "", measured("chaos", document)]) + "\n"
 
 
 def as_junit(document: ChaosDocument) -> str:

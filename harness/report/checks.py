@@ -14,6 +14,7 @@ from harness.documents import CheckDocument, CheckedResult, ReplayDocument, Stal
 from harness.errors import UsageError
 from harness.model import CheckVerdict
 from harness.report.junit import OF_CHECK, Case, suite
+from harness.report.notes import show_footer, show_notes
 
 COLOURS = {
     CheckVerdict.PASS: "green",
@@ -44,10 +45,8 @@ def show(document: CheckDocument, console: Console) -> None:
         said = "held" if verdict is CheckVerdict.PASS else verdict.value
         why = "" if verdict is CheckVerdict.PASS else f": {escape(summary)}"
         console.print(f"[{COLOURS[verdict]}]{said}[/] {' '.join(identities)}{why}", soft_wrap=True)
-    for warning in document.warnings:
-        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
-    for line in _footer(document):
-        console.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+    show_notes(console, document.warnings)
+    show_footer(console, _footer(document))
 
 
 def show_replay(document: ReplayDocument, verdict: CheckVerdict, reason: str, console: Console) -> None:

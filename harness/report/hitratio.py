@@ -10,7 +10,8 @@ from rich.table import Table
 
 from harness.hitratio.document import AskedResult, HitRatioDocument, HitRatioRow
 from harness.report.junit import OF_VERDICT, Case, suite
-from harness.report.markdown import VERDICT_SIGNS, cell
+from harness.report.markdown import VERDICT_SIGNS
+from harness.report.notes import cell, listed, noted, show_footer, show_notes
 from harness.report.terminal import VERDICT_COLOURS
 
 _LEGEND = (
@@ -34,10 +35,8 @@ def show(document: HitRatioDocument, console: Console) -> None:
             f"{found.count:,} times: {escape(found.example)}",
             soft_wrap=True,
         )
-    for warning in document.warnings:
-        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
-    for line in _footer(document):
-        console.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+    show_notes(console, document.warnings)
+    show_footer(console, _footer(document))
 
 
 def markdown(document: HitRatioDocument) -> str:
@@ -55,9 +54,7 @@ def markdown(document: HitRatioDocument) -> str:
         f"{found.example}"
         for found in document.incidents
     ]
-    notes += [f"{found.message}; {found.remedy}" for found in document.warnings]
-    if notes:
-        lines += ["", *(f"- {cell(note)}" for note in notes)]
+    lines += listed([*notes, *noted(document.warnings)])
     return "\n".join([*lines, "", f"<sub>{cell('; '.join(_footer(document)))}</sub>"]) + "\n"
 
 

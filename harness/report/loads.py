@@ -11,7 +11,8 @@ from harness.load.document import LoadArmResult, LoadDocument, LoadPhaseResult, 
 from harness.model import CheckVerdict, Verdict
 from harness.report.checks import COLOURS, SIGNS
 from harness.report.junit import OF_CHECK, OF_VERDICT, Case, suite
-from harness.report.markdown import VERDICT_SIGNS, cell
+from harness.report.markdown import VERDICT_SIGNS
+from harness.report.notes import cell, measured, noted, show_footer, show_notes
 from harness.report.terminal import VERDICT_COLOURS
 from harness.report.words import TITLES, change, interval, margin, mark, quantity
 
@@ -43,10 +44,8 @@ def show(document: LoadDocument, console: Console) -> None:
         console.print(f"[{COLOURS[verdict]}]{said}[/] {identities}: {escape(summary)}", soft_wrap=True)
         for line in checks[0].evidence if verdict is CheckVerdict.FAIL else ():
             console.print(f"    {escape(line)}", soft_wrap=True)
-    for warning in document.warnings:
-        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
-    for line in _footer(document):
-        console.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+    show_notes(console, document.warnings)
+    show_footer(console, _footer(document))
 
 
 def _grouped(checks: tuple[CheckedResult, ...]) -> dict[tuple[CheckVerdict, str], list[CheckedResult]]:
@@ -175,12 +174,8 @@ def as_markdown(document: LoadDocument) -> str:
         cells = [TITLES[result.name], *_values(result), change(result), interval(result), margin(result), mark(result)]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"- {SIGNS[check.verdict]} {check.id}: {cell(check.summary)}" for check in document.checks)]
-    lines += [f"- {cell(warning.message)}; {cell(warning.remedy)}" for warning in document.warnings]
-    footer = (
-        f"<sub>cachegate {document.kind}, {document.users:,} users, seed {document.seed}, "
-        f"{document.elapsed_seconds:.0f} s, Python {document.environment.python}</sub>"
-    )
-    return "\n".join([*lines, "", footer]) + "\n"
+    lines += [f"- {cell(note)}" for note in noted(document.warnings)]
+    return "\n".join([*lines, "", measured(f"{document.kind}, {document.users:,} users", document)]) + "\n"
 
 
 def as_junit(document: LoadDocument) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.documents import CompareDocument, GateDocument
 from harness.model import Verdict
+from harness.report.notes import cell, listed, measured, noted
 from harness.report.words import TITLES, change, interval, margin, mark, quantity
 
 VERDICT_SIGNS = {Verdict.PROCEED: "✅", Verdict.ROLLBACK: "❌", Verdict.INCONCLUSIVE: "❔"}
@@ -34,17 +35,5 @@ def render(document: GateDocument | CompareDocument) -> str:
         f"{found.example}"
         for found in document.incidents
     ]
-    notes += [f"skipped {found.workload}: {found.reason}" for found in document.skipped]
-    notes += [f"{found.message}; {found.remedy}" for found in document.warnings]
-    if notes:
-        lines += ["", *(f"- {cell(note)}" for note in notes)]
-    footer = (
-        f"<sub>cachegate {document.kind}, seed {document.seed}, {document.elapsed_seconds:.0f} s, "
-        f"Python {document.environment.python}</sub>"
-    )
-    return "\n".join([*lines, "", footer]) + "\n"
-
-
-def cell(text: str) -> str:
-    """text as the cell of a table holds it."""
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    lines += listed([*notes, *noted(document.warnings, document.skipped)])
+    return "\n".join([*lines, "", measured(document.kind, document)]) + "\n"

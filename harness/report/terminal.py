@@ -9,6 +9,7 @@ from rich.table import Table
 from harness.documents import BaselineDocument, CompareDocument, GateDocument, MetricResult
 from harness.gate.policy import COVERS
 from harness.model import Verdict
+from harness.report.notes import show_footer, show_notes
 from harness.report.words import TITLES, change, interval, margin, mark, quantity
 
 VERDICT_COLOURS = {Verdict.PROCEED: "green", Verdict.ROLLBACK: "red", Verdict.INCONCLUSIVE: "yellow", None: "dim"}
@@ -27,13 +28,9 @@ def show(document: GateDocument | CompareDocument, console: Console) -> None:
             f"{incident.count} times: {escape(incident.example)}",
             soft_wrap=True,
         )
-    for skipped in document.skipped:
-        console.print(f"[yellow]skipped[/] {escape(skipped.workload)}: {escape(skipped.reason)}", soft_wrap=True)
-    for warning in document.warnings:
-        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
+    show_notes(console, document.warnings, document.skipped)
     console.print()
-    for line in _footer(document):
-        console.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+    show_footer(console, _footer(document))
 
 
 def show_baseline(document: BaselineDocument, path: str, console: Console) -> None:
@@ -47,10 +44,7 @@ def show_baseline(document: BaselineDocument, path: str, console: Console) -> No
         title = f"{metric.workload}: {TITLES[metric.name]}"
         table.add_row(escape(title), quantity(metric.value, metric.unit), ratio, str(len(metric.differences)))
     console.print(table)
-    for skipped in document.skipped:
-        console.print(f"[yellow]skipped[/] {escape(skipped.workload)}: {escape(skipped.reason)}", soft_wrap=True)
-    for warning in document.warnings:
-        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
+    show_notes(console, document.warnings, document.skipped)
     console.print(
         f"[dim]{document.elapsed_seconds:.0f} s, seed {document.seed}; compare two of these with: "
         "cachegate compare BEFORE AFTER[/]",

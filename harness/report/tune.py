@@ -9,7 +9,8 @@ from rich.table import Table
 from harness.documents import MetricResult
 from harness.gate.policy import COVERS, TUNED
 from harness.report.junit import OF_VERDICT, Case, suite
-from harness.report.markdown import VERDICT_SIGNS, cell
+from harness.report.markdown import VERDICT_SIGNS
+from harness.report.notes import cell, listed, measured, noted, show_footer, show_notes
 from harness.report.terminal import VERDICT_COLOURS
 from harness.report.words import TITLES, change, interval, quantity
 from harness.tune.document import LEADS, EffectResult, SettingResult, SettingValue, TuneDocument
@@ -40,13 +41,9 @@ def show(document: TuneDocument, console: Console) -> None:
             f"{escape(found.example)}",
             soft_wrap=True,
         )
-    for skipped in document.skipped:
-        console.print(f"[yellow]skipped[/] {escape(skipped.workload)}: {escape(skipped.reason)}", soft_wrap=True)
-    for warning in document.warnings:
-        console.print(f"[yellow]note[/] {escape(warning.message)}; {escape(warning.remedy)}", soft_wrap=True)
+    show_notes(console, document.warnings, document.skipped)
     console.print()
-    for line in _footer(document):
-        console.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+    show_footer(console, _footer(document))
 
 
 def as_markdown(document: TuneDocument) -> str:
@@ -64,15 +61,8 @@ def as_markdown(document: TuneDocument) -> str:
         f"**{found.severity} {found.kind}** of {found.setting}, {found.count} times: {found.example}"
         for found in document.incidents
     ]
-    notes += [f"skipped {found.workload}: {found.reason}" for found in document.skipped]
-    notes += [f"{found.message}; {found.remedy}" for found in document.warnings]
-    if notes:
-        lines += ["", *(f"- {cell(note)}" for note in notes)]
-    footer = (
-        f"<sub>cachegate tune on {cell(_asked(document))}, seed {document.seed}, {document.elapsed_seconds:.0f} s, "
-        f"Python {document.environment.python}</sub>"
-    )
-    return "\n".join([*lines, "", footer]) + "\n"
+    lines += listed([*notes, *noted(document.warnings, document.skipped)])
+    return "\n".join([*lines, "", measured(f"tune on {_asked(document)}", document)]) + "\n"
 
 
 def as_junit(document: TuneDocument) -> str:
