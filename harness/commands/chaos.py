@@ -11,10 +11,9 @@ from harness.commands.common import (
     Json,
     Junit,
     Markdown,
+    Outputs,
     Seed,
-    check_outputs,
     console,
-    deliver,
     drawn,
     interrupted_by_terminate,
     reader_may_leave,
@@ -62,13 +61,13 @@ def chaos(
         plan.find(name)
     if journals is not None and not journals.is_dir():
         raise UsageError(f"there is no folder {journals}")
-    check_outputs(json, junit, markdown)
-    _run(tuple(experiments), tuple(caches), len(caches) == 2 and not each, drawn(seed), journals, json, junit, markdown)
+    outputs = Outputs.checked(json, junit, markdown)
+    _run(tuple(experiments), tuple(caches), len(caches) == 2 and not each, drawn(seed), journals, outputs)
 
 
 def _run(
     experiments: tuple[str, ...], caches: tuple[str, ...], compared: bool, seed: int, journals: Path | None,
-    json: Path | None, junit: Path | None, markdown: Path | None,
+    outputs: Outputs,
 ) -> None:  # fmt: skip
     from harness.chaos.plan import HOW_TO_INSTALL
 
@@ -85,7 +84,4 @@ def _run(
     )
     with Progress() as progress:
         document = session.chaos(request, progress.say)
-    deliver(
-        document, show=report.show, as_junit=report.as_junit, as_markdown=report.as_markdown,
-        json=json, junit=junit, markdown=markdown,
-    )  # fmt: skip
+    outputs.deliver(document, report.show, report.as_junit, report.as_markdown)

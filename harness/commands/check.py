@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +13,9 @@ from harness.commands.common import (
     Json,
     Junit,
     Markdown,
+    Outputs,
     Seed,
-    check_outputs,
     console,
-    deliver,
     drawn,
     reader_may_leave,
 )
@@ -24,7 +23,7 @@ from harness.errors import UsageError
 from harness.units import parse_duration
 
 if TYPE_CHECKING:  # slow to import: a command imports what it needs
-    from harness.documents import CheckDocument
+    pass
 
 
 def check(
@@ -63,7 +62,7 @@ def check(
         return
     if spec is None:
         raise UsageError("which cache? write cachegate check SPEC, for instance cachegate check improved")
-    check_outputs(json, junit, markdown)
+    outputs = Outputs.checked(json, junit, markdown)
     request = CheckRequest(
         spec=spec,
         seed=drawn(seed),
@@ -78,7 +77,7 @@ def check(
     )
     with Progress() as progress:
         document = run(request, progress.say)
-    _report(document, json, junit, markdown)
+    outputs.deliver(document, checks.show, checks.junit, checks.markdown)
 
 
 def replay(
@@ -108,17 +107,3 @@ def explain(
 
     with reader_may_leave():
         checks.show_explanation(identity, console())
-
-
-def _report(document: CheckDocument, json: Path | None, junit: Path | None, markdown: Path | None) -> NoReturn:
-    from harness.report import checks
-
-    deliver(
-        document,
-        show=checks.show,
-        as_junit=checks.junit,
-        as_markdown=checks.markdown,
-        json=json,
-        junit=junit,
-        markdown=markdown,
-    )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn, Self, TypeVar
 
 import typer
 
@@ -89,41 +89,47 @@ def interrupted_by_terminate() -> None:
     signal.signal(signal.SIGTERM, interrupted)
 
 
-def check_outputs(json: Path | None, junit: Path | None, markdown: Path | None = None) -> None:
-    """Raise UsageError if a report could not be written where it is asked for. Before a long run, not after."""
-    from harness import store
+class Outputs(NamedTuple):
+    """Where a document goes, beside the terminal."""
 
-    if is_stdout(junit) or is_stdout(markdown):
-        raise UsageError("only --json can be written to standard output (-)")
-    for path in (json, junit, markdown):
-        if path is not None and not is_stdout(path):
-            store.check_writable(path)
+    json: Path | None
+    """`-`: standard output."""
+    junit: Path | None
+    markdown: Path | None
 
+    @classmethod
+    def checked(cls, json: Path | None, junit: Path | None, markdown: Path | None) -> Self:
+        """Raise UsageError if one could not be written where it is asked for: before a long run, not after."""
+        from harness import store
 
-def deliver(
-    document: _Judged,
-    *,
-    show: Callable[[_Judged, Console], None],
-    as_junit: Callable[[_Judged], str],
-    as_markdown: Callable[[_Judged], str],
-    json: Path | None,
-    junit: Path | None,
-    markdown: Path | None = None,
-) -> NoReturn:
-    """Write the document where it is asked for, print it for people, and leave with its exit code."""
-    from harness import store
+        if is_stdout(junit) or is_stdout(markdown):
+            raise UsageError("only --json can be written to standard output (-)")
+        for path in (json, junit, markdown):
+            if path is not None and not is_stdout(path):
+                store.check_writable(path)
+        return cls(json, junit, markdown)
 
-    if json is not None and not is_stdout(json):
-        store.write_text(json, store.to_json(document))
-    if junit is not None:
-        store.write_text(junit, as_junit(document))
-    if markdown is not None:
-        store.write_text(markdown, as_markdown(document))
-    with reader_may_leave():
-        if is_stdout(json):
-            print(store.to_json(document), end="", flush=True)
-        show(document, console(to_stderr=is_stdout(json)))
-    raise typer.Exit(document.exit_code)
+    def deliver(
+        self,
+        document: _Judged,
+        show: Callable[[_Judged, Console], None],
+        as_junit: Callable[[_Judged], str],
+        as_markdown: Callable[[_Judged], str],
+    ) -> NoReturn:
+        """Write the document where it is asked for, print it for people, and leave with its exit code."""
+        from harness import store
+
+        if self.json is not None and not is_stdout(self.json):
+            store.write_text(self.json, store.to_json(document))
+        if self.junit is not None:
+            store.write_text(self.junit, as_junit(document))
+        if self.markdown is not None:
+            store.write_text(self.markdown, as_markdown(document))
+        with reader_may_leave():
+            if is_stdout(self.json):
+                print(store.to_json(document), end="", flush=True)
+            show(document, console(to_stderr=is_stdout(self.json)))
+        raise typer.Exit(document.exit_code)
 
 
 def is_stdout(path: Path | None) -> bool:

@@ -19,12 +19,11 @@ from harness.commands.common import (
     Margins,
     Markdown,
     Metrics,
+    Outputs,
     Seed,
     TrialLimit,
     Workloads,
-    check_outputs,
     console,
-    deliver,
     drawn,
     interrupted_by_terminate,
     reader_may_leave,
@@ -70,14 +69,14 @@ def gate(
         mode="precise" if precise else "pairs",
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
-    check_outputs(json, junit, markdown)
+    outputs = Outputs.checked(json, junit, markdown)
     request = GateRequest(
         baseline=baseline, candidate=candidate, options=options, gated=rows, budget_seconds=budget_seconds
     )
     interrupted_by_terminate()
     with Progress() as progress:
         document = run(request, progress.say)
-    _report(document, json, junit, markdown)
+    _report(document, outputs)
 
 
 def baseline(
@@ -128,24 +127,14 @@ def compare(
     from harness.session import compare as run
 
     rows = gated(metric or [], margin or [], (*GATED, *LOAD_GATED))
-    check_outputs(json, junit, markdown)
+    outputs = Outputs.checked(json, junit, markdown)
     document = run(before, after, rows)
-    _report(document, json, junit, markdown)
+    _report(document, outputs)
 
 
-def _report(
-    document: GateDocument | CompareDocument, json: Path | None, junit: Path | None, markdown: Path | None
-) -> NoReturn:
+def _report(document: GateDocument | CompareDocument, outputs: Outputs) -> NoReturn:
     from harness.report import junit as as_junit
     from harness.report import markdown as as_markdown
     from harness.report import terminal
 
-    deliver(
-        document,
-        show=terminal.show,
-        as_junit=as_junit.render,
-        as_markdown=as_markdown.render,
-        json=json,
-        junit=junit,
-        markdown=markdown,
-    )
+    outputs.deliver(document, terminal.show, as_junit.render, as_markdown.render)

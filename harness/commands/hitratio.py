@@ -11,10 +11,9 @@ from harness.commands.common import (
     Json,
     Junit,
     Markdown,
+    Outputs,
     Seed,
     TrialLimit,
-    check_outputs,
-    deliver,
     drawn,
     interrupted_by_terminate,
 )
@@ -58,19 +57,11 @@ def hitratio(
         seed=drawn(seed),
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
-    check_outputs(json, junit, markdown)
+    outputs = Outputs.checked(json, junit, markdown)
     interrupted_by_terminate()
     with Progress() as progress:
         document = run(request, progress.say)
-    deliver(
-        document,
-        show=report.show,
-        as_junit=report.junit,
-        as_markdown=report.markdown,
-        json=json,
-        junit=junit,
-        markdown=markdown,
-    )
+    outputs.deliver(document, report.show, report.junit, report.markdown)
 
 
 def _capacities(text: str | None) -> tuple[int, ...]:

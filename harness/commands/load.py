@@ -16,10 +16,9 @@ from harness.commands.common import (
     Margins,
     Markdown,
     Metrics,
+    Outputs,
     Seed,
-    check_outputs,
     console,
-    deliver,
     drawn,
     interrupted_by_terminate,
     reader_may_leave,
@@ -71,12 +70,12 @@ def stress(
 
     Of two caches the users ask both, turn by turn, for --run-time each.
     """
-    check_outputs(json, junit, markdown)
+    outputs = Outputs.checked(json, junit, markdown)
     asked = (users, run_time, workload, None, capacity, processes, history_one_in, seed)
     if candidate is None and save is None:
         if metric or margin:
             raise UsageError("--metric and --margin are for two caches; name a candidate")
-        _run("stress", "stress", cache, asked, json, junit, markdown)
+        _run("stress", "stress", cache, asked, outputs)
     run = _imported()
     from harness.gate.policy import LOAD_GATED, gated
     from harness.report.progress import Progress
@@ -92,7 +91,7 @@ def stress(
         raise UsageError("--save stores one cache; leave the candidate out")
     with Progress() as progress:
         document = run.duel(request, (cache, candidate), rows, progress.say)
-    _report(document, json, junit, markdown)
+    _report(document, outputs)
 
 
 def load(
@@ -111,26 +110,23 @@ def load(
     markdown: Markdown = None,
 ) -> None:
     """Requests that come at their rate, answered or not: a growing crowd, a spike, a soak; every answer is judged."""
-    check_outputs(json, junit, markdown)
+    outputs = Outputs.checked(json, junit, markdown)
     asked = (users, run_time, workload, rate, capacity, processes, history_one_in, seed)
-    _run("load", scenario, cache, asked, json, junit, markdown)
+    _run("load", scenario, cache, asked, outputs)
 
 
 Asked = tuple[int | None, str | None, str | None, float | None, int | None, int, int | None, int | None]
 """Users, run time, workload, rate, capacity, processes, one key in so many, seed."""
 
 
-def _run(
-    kind: Literal["stress", "load"], name: str, cache: str, asked: Asked,
-    json: Path | None, junit: Path | None, markdown: Path | None,
-) -> NoReturn:  # fmt: skip
+def _run(kind: Literal["stress", "load"], name: str, cache: str, asked: Asked, outputs: Outputs) -> NoReturn:
     run = _imported()
     from harness.report.progress import Progress
 
     request = _request(name, *asked)
     with Progress() as progress:
         document = run.load(request, cache, kind, progress.say)
-    _report(document, json, junit, markdown)
+    _report(document, outputs)
 
 
 def _save(request: Load, cache: str, path: Path) -> NoReturn:
@@ -190,15 +186,7 @@ def _request(
     )
 
 
-def _report(document: LoadDocument, json: Path | None, junit: Path | None, markdown: Path | None) -> NoReturn:
+def _report(document: LoadDocument, outputs: Outputs) -> NoReturn:
     from harness.report import loads
 
-    deliver(
-        document,
-        show=loads.show,
-        as_junit=loads.as_junit,
-        as_markdown=loads.as_markdown,
-        json=json,
-        junit=junit,
-        markdown=markdown,
-    )
+    outputs.deliver(document, loads.show, loads.as_junit, loads.as_markdown)

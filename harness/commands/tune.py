@@ -14,10 +14,9 @@ from harness.commands.common import (
     Json,
     Junit,
     Markdown,
+    Outputs,
     Seed,
     TrialLimit,
-    check_outputs,
-    deliver,
     drawn,
     interrupted_by_terminate,
 )
@@ -82,16 +81,8 @@ def tune(
         concurrency=concurrency,
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
-    check_outputs(json, junit, markdown)
+    outputs = Outputs.checked(json, junit, markdown)
     interrupted_by_terminate()
     with Progress() as progress:
         document = run(request, progress.say)
-    deliver(
-        document,
-        show=report.show,
-        as_junit=report.as_junit,
-        as_markdown=report.as_markdown,
-        json=json,
-        junit=junit,
-        markdown=markdown,
-    )
+    outputs.deliver(document, report.show, report.as_junit, report.as_markdown)
