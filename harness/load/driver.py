@@ -22,7 +22,7 @@ import psutil
 
 from harness.children import start_process
 from harness.errors import HarnessError
-from harness.load.plan import FOLDER, Scenario
+from harness.load.plan import FOLDER, LIFELINE, Scenario
 from harness.load.valkey import free_port
 
 GRACE_SECONDS = 30.0
@@ -43,8 +43,11 @@ class Driver:
         self._result = folder / "result.json"
         self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed below
         self.total_seconds = scenario.ramp_seconds + seconds
+        lifeline, end = os.pipe()
+        self._lifeline: int | None = end
+        """Open as long as this process lives; locust's processes wait for its end."""
         arguments = [
-            "--headless", "--only-summary", "--skip-log", "--cachegate-lifeline",
+            "--headless", "--only-summary", "--skip-log",
             "--locustfile", str(FOLDER / f"{scenario.name}.py"),
             "--host", ",".join(hosts),
             "--users", str(users),
@@ -72,7 +75,10 @@ class Driver:
             text=True,
             bufsize=1,
             start_new_session=True,  # ^C is ours to hand on; its workers end with it
+            env=os.environ | {LIFELINE: str(lifeline)},
+            pass_fds=(lifeline,),
         )
+        os.close(lifeline)
         self._began = time.monotonic()
         self._expected = processes + 1 if processes > 1 else 1
         self._processes: list[psutil.Process] = []
@@ -102,6 +108,8 @@ class Driver:
                         said = json.loads(line)
                         if isinstance(said, dict) and "progress" in said:
                             say(said["progress"])
+                elif self._process.poll() is not None:
+                    break  # killed: its workers hold the pipe
                 if time.monotonic() >= due:
                     look()
                     due += _LOOK_SECONDS
@@ -140,6 +148,9 @@ class Driver:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._complaints.close()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
 
     def _words(self) -> str:
         self._complaints.seek(0)

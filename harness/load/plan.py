@@ -13,6 +13,8 @@ import scenarios
 from harness.errors import UsageError
 
 FOLDER = Path(scenarios.__file__).parent / "load"
+LIFELINE = "CACHEGATE_LIFELINE"
+"""The variable that names the descriptor, to locust's processes, of a pipe that ends when whoever runs them does."""
 
 Condition = Literal["no_errors", "lawful", "counts_agree", "on_schedule", "all_connected", "recovers", "flat_memory"]
 CONDITIONS: dict[Condition, str] = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from gevent.monkey import get_original
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.errors import CachegateError
@@ -41,6 +42,20 @@ REPORT_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
 _MANY_ROWS = 10_000
 """Operations that are counted at once: while a process counts, its users wait. Fewer once a second."""
+
+
+def end_with(lifeline: int) -> None:
+    """Whoever started the run may be killed: then nobody wants its result, and this process ends.
+
+    lifeline is the end of a pipe whose other end is theirs. A thread of its own waits for it, whatever gevent does; a
+    pid would not do, since they may be gone before it is looked at first.
+    """
+
+    def wait() -> None:
+        os.read(lifeline, 1)  # nobody writes: this is its end
+        os._exit(1)  # nobody is left to be told
+
+    get_original("_thread", "start_new_thread")(wait, ())
 
 
 class Process:
@@ -208,7 +223,7 @@ class Process:
         self.end()
 
     def end_with_parent(self) -> None:
-        """Whoever started this process may be killed: then nobody wants its result."""
+        """As `end_with`, of a worker whose master was killed."""
         parent = os.getppid()
 
         def look() -> None:

@@ -25,8 +25,8 @@ from harness.errors import CachegateError
 from harness.load.client import Client
 from harness.load.connection import BrokenError, Connection
 from harness.load.locust_stats import CONNECT, hears_requests, milliseconds, percentile_fields
-from harness.load.plan import Scenario, scenario, target
-from harness.load.process import BEGIN, DEFAULT_HOST, DONE, END, FILLED, KEY, READY, REPORT_SECONDS, Process
+from harness.load.plan import LIFELINE, Scenario, scenario, target
+from harness.load.process import BEGIN, DEFAULT_HOST, DONE, END, FILLED, KEY, READY, REPORT_SECONDS, Process, end_with
 
 _log = logging.getLogger("cachegate")
 _SLICE = 32
@@ -37,6 +37,10 @@ _USERS_A_WORKER = 1_000_000
 locust.stats.bucket_response_time = milliseconds  # type: ignore[assignment]  # fractions of them; the hook that locust documents for other buckets
 locust.stats.StatsCSV._percentile_fields = percentile_fields  # type: ignore[assignment]  # noqa: SLF001  # locust's cuts them to whole ones
 locust.runners.WORKER_REPORT_INTERVAL = REPORT_SECONDS
+
+
+if LIFELINE in os.environ:  # a worker may look for its master for minutes before it calls any hook
+    os.register_at_fork(after_in_child=lambda: end_with(int(os.environ[LIFELINE])))
 
 
 class CacheUser(User):
@@ -111,9 +115,6 @@ def _options(parser: Any) -> None:
         "--cachegate-result", default=None, include_in_web_ui=False, help="Write what was measured here, as JSON."
     )
     parser.add_argument(
-        "--cachegate-lifeline", action="store_true", include_in_web_ui=False, help="End when the parent does."
-    )
-    parser.add_argument(
         "--cachegate-seconds", type=float, default=None, include_in_web_ui=False, help="Of all phases together."
     )
     parser.add_argument(
@@ -142,8 +143,10 @@ def _begin(environment: Any, **_: Any) -> None:
         hooks.report_to_master.add_listener(lambda data, **_: data.__setitem__(KEY, process.report()))
     else:
         _complain_early(environment, options)
-    if options.cachegate_lifeline:
+    if LIFELINE in os.environ:
         process.end_with_parent()
+        if not process.is_worker:
+            end_with(int(os.environ[LIFELINE]))
     if process.is_master:
         runner.register_message(DONE, lambda msg, **_: process.heard_done(msg.node_id))
         runner.register_message(FILLED, lambda **_: process.heard_filled())
