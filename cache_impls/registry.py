@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cache_impls.dialects import CAPACITY_NAMES, Adapted, UnadaptableError, adapt
+from cache_impls.forks import Alone
 from cache_impls.protocol import Capability
 
 __all__ = ["BUILTIN", "Adapted", "Spec", "SpecError", "adapt", "known", "make", "parse"]
@@ -99,10 +100,11 @@ class Spec:
             parameters.setdefault(bound, capacity)
         _check_parameters(self.text, factory, parameters)
         default_bound = None if bound is None else _default(factory, bound)
+        alone = Alone()
 
         def build() -> Adapted:
             try:
-                native = factory(**parameters)
+                native = alone.call(lambda: factory(**parameters))
             except Exception as error:  # user code: whatever it raises means that the spec does not build
                 raise SpecError(f"{self.text!r} could not be built: {_one_line(error)}") from error
             try:
@@ -186,7 +188,8 @@ def _target(text: str, name: str) -> str:
 def _load(target: str) -> Callable[..., Any]:
     module_name, _, attribute = target.rpartition(":")
     try:
-        module = _load_file(module_name) if module_name.endswith(".py") else importlib.import_module(module_name)
+        load = _load_file if module_name.endswith(".py") else importlib.import_module
+        module = Alone().call(lambda: load(module_name))
     except Exception as error:  # user code: whatever its import raises means that the spec does not load
         if isinstance(error, ModuleNotFoundError) and error.name and module_name.startswith(ADAPTERS):
             name, package = module_name.removeprefix(ADAPTERS), error.name.partition(".")[0]
@@ -202,13 +205,13 @@ def _load(target: str) -> Callable[..., Any]:
 
 
 def _load_file(path: str) -> Any:
-    """Import a file by its path, its folder importable as it is for a script."""
+    """Import a file by its path. Its folder can be imported from, after all that is installed."""
     name = f"cachegate_user_{Path(path).stem}"
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) == path:
         return sys.modules[name]
     folder = str(Path(path).parent)
     if folder not in sys.path:
-        sys.path.insert(0, folder)
+        sys.path.append(folder)
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
         raise ImportError(f"not a Python file: {path}")

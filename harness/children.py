@@ -1,7 +1,10 @@
-"""Child processes: started so that ^C loses none, and one that is given a job and tells what happens.
+"""Child processes: how each is started, and how those in which code of others runs are kept within bounds.
 
-The latter is for processes in which a cache runs: JSON lines come out of a pipe; it may print, block, exit or crash,
-and whatever it starts ends with it.
+Rules:
+1. ^C in the middle of a start loses no process (`start_process`).
+2. No child looks for modules in the working directory before the standard library and what is installed (`python`).
+3. A process that runs code of others has a warden (`Warded`): so many processes, so many seconds, and everything below
+   it ends with it, or with whoever started it, however that ends.
 """
 
 from __future__ import annotations
@@ -14,29 +17,123 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import IO, Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, TypeVar, overload
+
+from harness import warden
 
 Event = dict[str, Any]
+_P = TypeVar("_P", bound="subprocess.Popen[Any]")
 
 START_SECONDS = 60.0
 """For the import of a cache and its libraries."""
+MOST_PROCESSES = 256
+"""Processes and threads that a cache may have at once, its own process with them."""
+MOST_SECONDS = 86_400.0
+"""Of a process whose work has no limit of its own."""
 _END_SECONDS = 2.0
+_WARDEN_SECONDS = 15.0
+"""In which a warden ends what is below it; it gives up after ten."""
+_ROOT = str(Path(__file__).resolve().parent.parent)
+_BOOT = """
+import os, sys
+before, after, program = sys.argv[1:4]
+del sys.argv[1:4]
+sys.path += [path for path in after.split(os.pathsep) if path and path not in sys.path]
+if before:
+    os.environ["PYTHONPATH"] = before
+sys.argv[0] = program
+sys.exit(__import__(program, fromlist=["main"]).main())
+"""
 
 
-def start_process(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    """A process, as `subprocess.Popen` starts it; ^C in the middle of that ends it too.
+def python(module: str) -> list[str]:
+    """The command that runs a module's `main` as a child, with our path; give it `environment()`.
+
+    The standard library and what is installed come first, then whatever else is on our own path; the working directory
+    is not among it: whoever loads a cache appends it, last.
+    """
+    here = os.getcwd()  # noqa: PTH109  # pathlib would say the same
+    mine = [path for path in [*sys.path, _ROOT] if path and (path != here or path == _ROOT)]
+    return [sys.executable, "-P", "-c", _BOOT, os.environ.get("PYTHONPATH", ""), os.pathsep.join(mine), module]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Ours, and more, for `python`: which hands PYTHONPATH on by itself, after the standard library."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | more
+
+
+class Warded(subprocess.Popen[Any]):
+    """A process of code of others, and its warden, which is what Popen knows: `pid` is the warden's.
+
+    It ends with the exit status of the process; with `warden.TOO_MANY` or `TOO_LONG` if it had to be ended.
+    """
+
+    def __init__(self, command: Sequence[str], *, seconds: float = MOST_SECONDS, **options: Any) -> None:
+        theirs, ours = os.pipe()
+        self._lifeline: int | None = ours
+        limits = [str(theirs), f"{seconds:.3f}", str(MOST_PROCESSES)]
+        options["pass_fds"] = (*options.get("pass_fds", ()), theirs)
+        options["start_new_session"] = True  # ^C is ours to hand on
+        try:
+            super().__init__([sys.executable, "-I", "-S", warden.__file__, *limits, *command], **options)
+        except BaseException:
+            os.close(ours)
+            self._lifeline = None
+            raise
+        finally:
+            os.close(theirs)
+
+    def send_signal(self, sig: int) -> None:
+        """SIGTERM or SIGKILL, to the process and not to its warden."""
+        letters = {signal.SIGTERM: b"T", signal.SIGKILL: b"K"}
+        if self.poll() is None and self._lifeline is not None:
+            with suppress(BrokenPipeError):
+                os.write(self._lifeline, letters[signal.Signals(sig)])
+
+    def kill(self) -> None:
+        """End it and everything below it, and wait for that."""
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            os.close(lifeline)
+        try:
+            self.wait(_WARDEN_SECONDS)
+        except subprocess.TimeoutExpired:
+            super().send_signal(signal.SIGKILL)
+            self.wait()
+
+    def __del__(self) -> None:
+        """Let go of the lifeline, should nobody have."""
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+        super().__del__()
+
+    def broken_bound(self) -> str | None:
+        """Which of the bounds it broke, in words, if it did."""
+        if self.poll() == warden.TOO_MANY:
+            return f"it had more than {MOST_PROCESSES} processes and threads at once, and was ended"
+        return "it took too long, and was ended" if self.poll() == warden.TOO_LONG else None
+
+
+@overload
+def start_process(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]: ...
+@overload
+def start_process(command: Sequence[str], how: Callable[..., _P], **options: Any) -> _P: ...
+def start_process(command: Sequence[str], how: Callable[..., Any] = subprocess.Popen, **options: Any) -> Any:
+    """A process, as `subprocess.Popen` or `Warded` starts it; ^C in the middle of that ends it too.
 
     Popen alone loses a process that it has forked when a signal's handler raises before it returns.
     """
     if threading.current_thread() is not threading.main_thread():
-        return subprocess.Popen(command, **options)  # signals are handled elsewhere
+        return how(command, **options)  # signals are handled elsewhere
     heard: list[int] = []
     names = [name for name in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(name))]
     before = {name: signal.signal(name, lambda number, _frame: heard.append(number)) for name in names}
     try:
-        process = subprocess.Popen(command, **options)
+        process = how(command, **options)
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
@@ -53,13 +150,16 @@ def start_process(command: Sequence[str], **options: Any) -> subprocess.Popen[An
 class Child:
     """A process that runs a module's `main`, which reads its job from standard input."""
 
-    def __init__(self, process: subprocess.Popen[str], events_fd: int, complaints: IO[str]) -> None:
+    def __init__(self, process: Warded, events_fd: int, complaints: IO[str]) -> None:
         self._process = process
         self._events_fd = events_fd
         self._complaints = complaints
 
     def events(self, silence_seconds: float) -> Iterator[Event]:
-        """What it tells, until it ends or nothing has come for silence_seconds (`START_SECONDS` at first)."""
+        """What it tells, until it ends or nothing has come for silence_seconds (`START_SECONDS` at first).
+
+        What is no event ends it too: a copy of the process has written in the midst of it.
+        """
         rest, patience = b"", max(START_SECONDS, silence_seconds)
         while select.select([self._events_fd], [], [], patience)[0]:
             patience = silence_seconds
@@ -84,28 +184,28 @@ class Child:
 
     def end(self) -> None:
         """End it and whatever it has started."""
-        try:
-            os.killpg(self._process.pid, 9)
-        except ProcessLookupError:
-            pass  # all have ended
-        self._process.wait()
+        self._process.kill()
 
 
 @contextmanager
-def child(module: str, job: dict[str, Any], hash_seed: int) -> Iterator[Child]:
-    """module as a process with its hash seed; job reaches it with `events_fd`, where it is to write its events."""
+def child(module: str, job: dict[str, Any], hash_seed: int, seconds: float = MOST_SECONDS) -> Iterator[Child]:
+    """module as a process with its hash seed, for so many seconds at most.
+
+    job reaches it with `events_fd`, where it is to write its events as lines of JSON.
+    """
     read_fd, write_fd = os.pipe()
-    complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed below, with the rest
+    complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed below
     folder = tempfile.TemporaryDirectory(prefix="cachegate-")  # what a cache leaves there ends with its process
-    process: subprocess.Popen[str] = start_process(
-        [sys.executable, "-m", module],
+    process = start_process(
+        python(module),
+        Warded,
+        seconds=seconds,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=complaints,
         pass_fds=(write_fd,),
-        env=os.environ | {"PYTHONHASHSEED": str(hash_seed), "TMPDIR": folder.name},
+        env=environment(PYTHONHASHSEED=str(hash_seed), TMPDIR=folder.name),
         text=True,
-        start_new_session=True,  # ^C is ours to hand on; and whatever the cache starts ends with it
     )
     os.close(write_fd)
     made = Child(process, read_fd, complaints)

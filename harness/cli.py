@@ -45,10 +45,13 @@ def _root(
 @app.command("list")
 def list_() -> None:
     """Show the caches, workloads, metrics, scenarios and experiments that there are."""
+    from cache_impls.registry import known
+    from harness.look import abilities
     from harness.report.listing import show_listing
 
+    found = abilities(sorted(known()))
     with reader_may_leave():
-        show_listing(console())
+        show_listing(console(), found)
 
 
 for _command in (

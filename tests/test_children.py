@@ -19,42 +19,45 @@ SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
 @pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[signal.Signals], list[subprocess.Popen[Any]]]:
-    """Let this signal come as soon as a process was forked, before Popen returns; all that were forked."""
-    forked: list[subprocess.Popen[Any]] = []
-    original = subprocess.Popen
+def forked() -> list[subprocess.Popen[Any]]:
+    """All processes that `interrupting` started."""
+    return []
 
-    def by(number: signal.Signals) -> list[subprocess.Popen[Any]]:
+
+@pytest.fixture
+def interrupting(forked: list[subprocess.Popen[Any]]) -> Callable[[signal.Signals], Callable[..., Any]]:
+    """A Popen in which this signal comes as soon as the process was forked, before it returns."""
+
+    def by(number: signal.Signals) -> Callable[..., Any]:
         def popen(*arguments: Any, **options: Any) -> subprocess.Popen[Any]:
-            forked.append(original(*arguments, **options))
+            forked.append(subprocess.Popen(*arguments, **options))
             os.kill(os.getpid(), number)
             return forked[-1]
 
-        monkeypatch.setattr(subprocess, "Popen", popen)
-        return forked
+        return popen
 
     return by
 
 
-def test_a_signal_in_the_middle_ends_what_was_forked(interrupted: Callable[..., list[subprocess.Popen[Any]]]) -> None:
+def test_a_signal_in_the_middle_ends_what_was_forked(
+    forked: list[subprocess.Popen[Any]], interrupting: Callable[[signal.Signals], Callable[..., Any]]
+) -> None:
     """It is raised after all, and no process is left; the handlers are as they were."""
-    forked = interrupted(signal.SIGINT)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        start_process(SLEEPS)
+        start_process(SLEEPS, interrupting(signal.SIGINT))
     assert not psutil.pid_exists(forked[0].pid)
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_signal_that_means_nothing_changes_nothing(
-    interrupted: Callable[..., list[subprocess.Popen[Any]]], monkeypatch: pytest.MonkeyPatch
+    forked: list[subprocess.Popen[Any]], interrupting: Callable[[signal.Signals], Callable[..., Any]]
 ) -> None:
     """The handler is called once, and the process lives."""
     calls: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: calls.append(number))
     try:
-        forked = interrupted(signal.SIGTERM)
-        process = start_process(SLEEPS)
+        process = start_process(SLEEPS, interrupting(signal.SIGTERM))
         assert (process, process.poll(), calls) == (forked[0], None, [signal.SIGTERM])
     finally:
         signal.signal(signal.SIGTERM, before)

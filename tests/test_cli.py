@@ -20,6 +20,7 @@ from cache_impls import registry
 from harness import cli, session, store
 from harness.documents import GateDocument
 from harness.errors import HarnessError, NothingMeasuredError
+from harness.look import described
 from harness.model import Verdict
 
 BROKEN = f"{ZOO}/broken.py"
@@ -88,31 +89,37 @@ def test_version_and_list(run: Run) -> None:
         assert word in out
 
 
-def test_list_says_what_each_cache_can_do(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A library that is missing, and one that is broken, say so in their rows and leave the others alone."""
-    for name in ("theine", "aiocache"):
-        monkeypatch.delitem(sys.modules, f"{registry.ADAPTERS}{name}", raising=False)
-    monkeypatch.setitem(sys.modules, "theine", None)
-    monkeypatch.setitem(sys.modules, "aiocache", None)
-    monkeypatch.setitem(registry.BUILTIN, "broken", (f"{tmp_path}/broken.py:make", "fails when it is imported"))
-    (tmp_path / "broken.py").write_text("raise RuntimeError('of a kind that is not ours')\n")
+def test_list_lets_no_cache_into_its_own_process(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Registered caches that print, raise or exit when imported say so in their rows and leave the others alone."""
+    told = {"prints": "print('{\"event\": 1}')", "raises": "raise RuntimeError('no')", "ends": "raise SystemExit(7)"}
+    for name, line in told.items():
+        (tmp_path / f"user_{name}.py").write_text(
+            f"{line}\nfrom cache_impls.improved import ImprovedAsyncCache as make\n"
+        )
+    packed = tmp_path / "users-1.0.dist-info"
+    packed.mkdir()
+    (packed / "METADATA").write_text("Metadata-Version: 2.1\nName: users\nVersion: 1.0\n")
+    rows = "".join(f"{name} = user_{name}:make\n" for name in told)
+    (packed / "entry_points.txt").write_text(f"[cachegate.caches]\n{rows}")
+    monkeypatch.syspath_prepend(tmp_path)
     code, out, _ = run("list")
     assert code == 0
-    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
-    assert "ttl delete clear size stats capacity" in rows["improved"]
-    assert "not installed: pip install 'cachegate[adapters]'" in rows["theine"]
-    assert "not installed: pip install 'cachegate[adapters]'" in rows["aiocache"]
-    assert "RuntimeError" in out
+    assert '{"event"' not in out
+    found = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert "ttl delete clear size stats capacity" in found["improved"]
+    assert "ttl delete clear size stats capacity" in found["prints"]
+    assert "RuntimeError: no" in found["raises"]
+    assert "it ends the process that imports it" in found["ends"]
+    assert not any(name.startswith("user_") for name in sys.modules)
 
 
-@pytest.mark.slow
-def test_a_missing_library_is_a_usage_error(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The trial finds it missing; the command says in one line what to run, and ends with 4."""
-    (tmp_path / "cashews.py").write_text("raise ModuleNotFoundError(\"No module named 'cashews'\", name='cashews')\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    code, out, err = run("gate", "improved", "cashews", "--budget", "5s")
-    assert (code, out) == (4, "")
-    assert err.endswith("cachegate: 'cashews' needs the package cashews: pip install 'cachegate[adapters]'\n")
+def test_a_missing_library_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the list, and wherever its cache is asked for."""
+    monkeypatch.delitem(sys.modules, f"{registry.ADAPTERS}theine", raising=False)
+    monkeypatch.setitem(sys.modules, "theine", None)
+    assert described("theine") == "not installed: pip install 'cachegate[adapters]'"
+    with pytest.raises(registry.SpecError, match=r"^'theine' needs the package theine: pip install"):
+        registry.make("theine")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,11 @@ import contextlib
 import itertools
 import json
 import subprocess
-import sys
 import threading
 from types import TracebackType
 
 from harness.chaos.undo import Undo, perform
-from harness.children import start_process
+from harness.children import environment, python, start_process
 from harness.errors import HarnessError
 
 _END_SECONDS = 10.0
@@ -38,7 +37,8 @@ class Leases:
         self._lock = threading.Lock()  # faults may come from several threads at once
         self._held: dict[int, Lease] = {}
         self._keeper: subprocess.Popen[str] = start_process(
-            [sys.executable, "-m", "harness.chaos.keeper"],
+            python("harness.chaos.keeper"),
+            env=environment(),
             stdin=subprocess.PIPE,
             text=True,
             start_new_session=True,  # it outlives a signal to our group

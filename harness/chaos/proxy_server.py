@@ -12,7 +12,6 @@ import select
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.chaos.network import ProxyServer, ServerSilentError
-from harness.children import start_process
+from harness.children import environment, python, start_process
 from harness.errors import HarnessError, UsageError
 
 START_SECONDS = 20.0
@@ -79,7 +78,8 @@ def embedded(seed: int) -> Iterator[ProxyServer]:
     """Ours, as a child process."""
     with tempfile.TemporaryFile("w+") as complaints:
         process: subprocess.Popen[str] = start_process(
-            [sys.executable, "-m", "harness.chaos.toxiproxy.child"],
+            python("harness.chaos.toxiproxy.child"),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,

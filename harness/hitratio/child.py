@@ -6,30 +6,21 @@ print what it likes. The job comes on standard input; events go to the descripto
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import traceback
-from typing import Any
 
 from harness.clock import WorkloadClock
+from harness.handshake import take_job
 
 
 def main() -> None:
     """Run the job."""
-    job = json.loads(sys.stdin.readline())
+    job, emit = take_job()
     clock = WorkloadClock()
     clock.install()
-    if os.getcwd() not in sys.path:  # noqa: PTH109  # pathlib would say the same
-        sys.path.append(os.getcwd())  # noqa: PTH109  # as above
     # Ends the process even if the cache holds the interpreter in C code.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    events = os.fdopen(job["events_fd"], "w", encoding="utf-8")
-
-    def emit(event: str, **more: Any) -> None:
-        events.write(json.dumps({"event": event} | more) + "\n")
-        events.flush()
 
     from cache_impls.registry import SpecError  # after the clock is installed, as all below
     from harness.hitratio.work import Answering

