@@ -13,6 +13,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -72,32 +73,32 @@ class Warded(subprocess.Popen[Any]):
     """
 
     def __init__(self, command: Sequence[str], *, seconds: float = MOST_SECONDS, **options: Any) -> None:
-        theirs, ours = os.pipe()
-        self._lifeline: int | None = ours
-        limits = [str(theirs), f"{seconds:.3f}", str(MOST_PROCESSES)]
-        options["pass_fds"] = (*options.get("pass_fds", ()), theirs)
+        ours, theirs = socket.socketpair()
+        self._lifeline: socket.socket | None = ours
+        limits = [str(theirs.fileno()), f"{seconds:.3f}", str(MOST_PROCESSES)]
+        options["pass_fds"] = (*options.get("pass_fds", ()), theirs.fileno())
         options["start_new_session"] = True  # ^C is ours to hand on
         try:
             super().__init__([sys.executable, "-I", "-S", warden.__file__, *limits, *command], **options)
         except BaseException:
-            os.close(ours)
+            ours.close()
             self._lifeline = None
             raise
         finally:
-            os.close(theirs)
+            theirs.close()
 
     def send_signal(self, sig: int) -> None:
         """SIGTERM or SIGKILL, to the process and not to its warden."""
         letters = {signal.SIGTERM: b"T", signal.SIGKILL: b"K"}
         if self.poll() is None and self._lifeline is not None:
             with suppress(BrokenPipeError):
-                os.write(self._lifeline, letters[signal.Signals(sig)])
+                self._lifeline.sendall(letters[signal.Signals(sig)])
 
     def kill(self) -> None:
         """End it and everything below it, and wait for that."""
         lifeline, self._lifeline = self._lifeline, None
         if lifeline is not None:
-            os.close(lifeline)
+            lifeline.close()
         try:
             self.wait(_WARDEN_SECONDS)
         except subprocess.TimeoutExpired:
@@ -107,7 +108,7 @@ class Warded(subprocess.Popen[Any]):
     def __del__(self) -> None:
         """Let go of the lifeline, should nobody have."""
         if self._lifeline is not None:
-            os.close(self._lifeline)
+            self._lifeline.close()
             self._lifeline = None
         super().__del__()
 
@@ -116,6 +117,13 @@ class Warded(subprocess.Popen[Any]):
         if self.poll() == warden.TOO_MANY:
             return f"it had more than {MOST_PROCESSES} processes and threads at once, and was ended"
         return "it took too long, and was ended" if self.poll() == warden.TOO_LONG else None
+
+    def crowded_sessions(self) -> dict[int, int]:
+        """Processes by session, of one that had too many; empty for any other."""
+        if self.poll() != warden.TOO_MANY or self._lifeline is None:
+            return {}
+        numbers = [int(word) for word in self._lifeline.recv(1 << 20).split()]
+        return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 @overload
@@ -158,7 +166,7 @@ class Child:
     def events(self, silence_seconds: float) -> Iterator[Event]:
         """What it tells, until it ends or nothing has come for silence_seconds (`START_SECONDS` at first).
 
-        What is no event ends it too: a copy of the process has written in the midst of it.
+        What is no event ends the process: whoever wrote it there is none of ours.
         """
         rest, patience = b"", max(START_SECONDS, silence_seconds)
         while select.select([self._events_fd], [], [], patience)[0]:
@@ -168,7 +176,12 @@ class Child:
                 return
             *lines, rest = (rest + part).split(b"\n")
             for line in lines:
-                yield json.loads(line)
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    self.end()
+                    return
+                yield event
 
     def exit_code(self) -> int | None:
         """How it ended, negative for a signal; None if it does not end."""
@@ -176,6 +189,10 @@ class Child:
             return self._process.wait(timeout=_END_SECONDS)
         except subprocess.TimeoutExpired:
             return None
+
+    def broken_bound(self) -> str | None:
+        """Which of the bounds it broke, in words, if it did."""
+        return self._process.broken_bound()
 
     def last_words(self) -> str:
         """The last line that it wrote to standard error."""

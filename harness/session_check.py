@@ -109,8 +109,9 @@ def replay(name: str, spec: str | None, say: Say) -> tuple[ReplayDocument, Check
     if found.internal is not None:
         raise HarnessError(why_unjudged(found))
     if found.replayed is None:
-        failed = found.blocked is not None or found.died is not None
-        return document, CheckVerdict.FAIL if failed else CheckVerdict.UNKNOWN, found.real or found.died or BLOCKS
+        failed = found.blocked is not None or (found.bound or found.died) is not None
+        why = found.bound or found.real or found.died or BLOCKS
+        return document, CheckVerdict.FAIL if failed else CheckVerdict.UNKNOWN, why
     again = document.model_copy(
         update={"spec": text, "evidence": tuple(found.replayed["evidence"]), "message": found.replayed["message"]}
     )

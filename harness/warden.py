@@ -4,11 +4,12 @@
 Whatever the program starts, and whatever those start, is ended before the warden ends, however they try to get away:
 
 1. Orphans below it become its children (a subreaper), so nothing that was started there is lost sight of.
-2. LIFELINE is the reading end of a pipe. `T` in it sends the program SIGTERM, `K` SIGKILL; its end, which comes too
-   when the command is killed, ends everything.
+2. LIFELINE is a stream socket. `T` from it sends the program SIGTERM, `K` SIGKILL; its end, which comes too when the
+   command is killed, ends everything.
 3. More than MOST processes and threads at once, or SECONDS (0: no limit), end everything, with an exit code that says
-   so. A control group holds the number where this process may make one, else the user's own limit does (RLIMIT_NPROC,
-   which does not bind root), and in any case they are counted.
+   so; of too many, a line of "SESSION COUNT" pairs goes to LIFELINE before, which tells whose they are. A control group
+   holds the number where this process may make one, else the user's own limit does (RLIMIT_NPROC, which does not bind
+   root), and in any case they are counted.
 4. The program is killed when the warden is (PR_SET_PDEATHSIG).
 
 It imports nothing of Cachegate, and little of anything else: it starts in 20 ms.
@@ -50,12 +51,13 @@ def main(arguments: list[str]) -> int:
     _let_go(lifeline)
     watch = _Watch(child, lifeline, group, most, seconds)
     try:
-        why = watch.until_it_ends()
+        broken = watch.until_it_ends()
+        if broken == TOO_MANY:
+            _tell_sessions(lifeline)
     finally:
         _end_all(group, watch)
-    if why:
-        os.write(2, f"{why}\n".encode())
-        return TOO_MANY if why == watch.too_many else TOO_LONG
+    if broken is not None:
+        return broken
     status = watch.status
     if status is None:
         return 1  # the command has gone: nobody is told
@@ -100,13 +102,11 @@ class _Watch:
         self.child = child
         self.status: int | None = None
         """As `os.wait` tells it; None while it runs."""
-        self.too_many = f"it had more than {most} processes and threads at once, and was ended"
-        self._too_long = f"it ran for more than {seconds:g} s, and was ended"
         self._lifeline, self._group, self._most = lifeline, group, most
         self._deadline = time.monotonic() + seconds if seconds else None
 
-    def until_it_ends(self) -> str:
-        """Why it has to be ended; empty if it has ended, or if whoever wanted it has gone."""
+    def until_it_ends(self) -> int | None:
+        """Which bound was broken, `TOO_MANY` or `TOO_LONG`; None if it has ended, or if the command has gone."""
         poll = select.poll()
         poll.register(self._lifeline, select.POLLIN | select.POLLHUP)
         try:
@@ -117,14 +117,14 @@ class _Watch:
         while True:
             for fd, _event in poll.poll(round(pause * 1000)):
                 if fd == self._lifeline and not self._hear():
-                    return ""
+                    return None
             self.reap()
             if self.status is not None:
-                return ""
+                return None
             if self._deadline is not None and time.monotonic() > self._deadline:
-                return self._too_long
+                return TOO_LONG
             if self._group.refused() if self._group is not None else len(_below()) > self._most:
-                return self.too_many
+                return TOO_MANY
 
     def reap(self) -> None:
         """Take note of all that have ended."""
@@ -238,8 +238,8 @@ def _parents() -> list[str]:
 
 
 def _limit_own(most: int) -> None:
-    """Let the user have so many more processes and threads than there are."""
-    limit = _tasks_of(os.getuid()) + most
+    """Let the user have twice as many more than there are: the count must be seen to be too high, and then ends."""
+    limit = _tasks_of(os.getuid()) + 2 * most
     _soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
@@ -282,6 +282,20 @@ def _below() -> set[int]:
                 found.add(pid)
                 waiting.append(pid)
     return found
+
+
+def _tell_sessions(lifeline: int) -> None:
+    counts: dict[str, int] = {}
+    for pid in _below():
+        try:
+            session = _stat(pid)[3]
+        except OSError:
+            continue  # as above
+        counts[session] = counts.get(session, 0) + 1
+    try:
+        os.write(lifeline, (" ".join(f"{session} {count}" for session, count in counts.items()) + "\n").encode())
+    except OSError:
+        pass  # the command has gone
 
 
 def _end_all(group: _Group | None, watch: _Watch) -> None:

@@ -12,6 +12,8 @@ Say = Callable[[str], None]
 
 SILENCE_SECONDS = 60.0
 """The child says something after every bulk and every proof (ten seconds), and gives up what blocks after five."""
+_MORE_SECONDS = 600.0
+"""Beyond the exploration: for rules and proofs, and for each workload."""
 
 
 @dataclass
@@ -51,16 +53,21 @@ class Events:
     """Whether the child came to the end of its work."""
     died: str | None = None
     """How the process ended, if not by itself."""
+    bound: str | None = None
+    """Which bound on its processes or its time it broke, in words."""
 
 
 def run(job: dict[str, Any], hash_seed: int, say: Say) -> Events:
     """Run job in a process of its own, with its hash seed, until it ends or is silent for too long."""
     found = Events()
-    with child("harness.check.child", job, hash_seed) as process:
+    seconds = 2 * job.get("seconds", 0.0) + _MORE_SECONDS * (1 + len(job.get("workloads", ())))
+    with child("harness.check.child", job, hash_seed, seconds) as process:
         for event in process.events(SILENCE_SECONDS):
             _take(event, found, say)
-        code = process.exit_code()
-        if code is None:
+        code, bound = process.exit_code(), process.broken_bound()
+        if bound is not None:
+            found.bound, found.internal = bound, None  # what failed at the end failed because of it
+        elif code is None:
             found.blocked = {}
         elif code == 0 and not found.ended:
             found.died = "exit code 0"

@@ -108,6 +108,8 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
                 event = {"check": "C0", "message": BLOCKS, "evidence": (), "default_ttl_ns": NO_TTL} | found.blocked
                 kept = replays.save(event, request.spec, hash_seed)
                 fields["replay"] = f"cachegate replay {kept}" if kept else None
+        elif found.bound and checker.ID == "C0":
+            fields |= {"verdict": CheckVerdict.FAIL, "summary": f"{found.bound}{_while(found)}"}
         elif found.died and checker.ID == "C0":
             fields |= {"verdict": CheckVerdict.FAIL, "summary": f"it ended the process{_while(found)}: {found.died}"}
         elif checker.ID in found.crashed:
@@ -160,7 +162,7 @@ def why_unjudged(found: Events) -> str:
     """Why what was not judged was not."""
     if found.internal is not None:
         return f"cachegate itself failed: {found.internal['message']}; please report it with this command"
-    return found.real or "the run did not come to its end"
+    return found.real or found.bound or "the run did not come to its end"
 
 
 def _validity(found: Events, request: CheckRequest) -> CheckedResult:

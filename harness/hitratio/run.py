@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.children import Event, child
+from harness.children import START_SECONDS, Event, child
 from harness.errors import HarnessError, UsageError
 from harness.hitratio.asking import Asked
 from harness.hitratio.work import STEP
@@ -73,21 +73,24 @@ def _run(
 ) -> Answers:
     job |= {"spec": spec, "capacity": capacity, "limit_seconds": limit_seconds}
     found: dict[str, Event] = {}
-    with child("harness.hitratio.child", job, hash_seed) as process:
+    seconds = START_SECONDS + (limit_seconds + _GRACE_SECONDS) * (job["requests"] // STEP + 3)
+    with child("harness.hitratio.child", job, hash_seed, seconds) as process:
         for event in process.events(limit_seconds + _GRACE_SECONDS):
             kind = event.pop("event")
             if kind == "progress":
                 tell(event["done"])
             found[kind] = event
         code = process.exit_code()
-        words = process.last_words()
+        words, bound = process.last_words(), process.broken_bound()
     if "bad" in found:
         raise UsageError(found["bad"]["message"])
-    if "internal" in found or "started" not in found:
+    if bound is None and ("internal" in found or "started" not in found):
         raise HarnessError(found["internal"]["where"] if "internal" in found else f"no child process: {words}")
     built = found.get("built", {"notes": [], "bound": None, "missing": []})
     died = None
-    if "failed" in found:
+    if bound is not None:
+        died = bound
+    elif "failed" in found:
         died = found["failed"]["message"]
     elif code is None or code == _ALARM:
         died = f"it hung: more than {limit_seconds:g} s for {STEP:,} requests"

@@ -60,6 +60,8 @@ class Server:
         """How it ended, if it has."""
         if self.process is None or self.process.poll() is None:
             return None
+        if isinstance(self.process, Warded) and (bound := self.process.broken_bound()) is not None:
+            return f"the host of {self.text} was ended: {bound}"
         return f"the host of {self.text} ended with code {self.process.returncode}: {self._complaint()}"
 
     def cpu_seconds(self) -> float | None:

@@ -60,14 +60,16 @@ def main() -> None:
                 if other is not job:
                     os.close(fds[other["result_fd"]])
             control.close()
+            os.setsid()  # of too many processes the session tells whose they are
             _trial(job, fds, clock, ready_ns - request["began_ns"])
         members[process] = number
+        control.send(f"{number} began {process}\n".encode())
     for job in jobs:
         os.close(fds[job["result_fd"]])
     for _ in jobs:
         process, status = os.wait()
         code = os.waitstatus_to_exitcode(status)
-        control.send(f"{members[process]} {code}\n".encode())
+        control.send(f"{members[process]} ended {code}\n".encode())
 
 
 def _trial(job: dict[str, Any], fds: list[int], clock: WorkloadClock, imports_ns: int) -> None:

@@ -113,6 +113,7 @@ class _Interpreter:
         self._finished = False
         self._said = b""
         self._exits: dict[int, int] = {}
+        self._pids: dict[int, int] = {}
         self._control, theirs = socket.socketpair()
         self._stack.callback(self._control.close)
         self._began_ns = time.perf_counter_ns()
@@ -200,15 +201,15 @@ class _Interpreter:
         return member.trial.gave_up is None
 
     def _hear(self) -> bool:
-        """Take what the interpreter says of its forks' ends, a line each; False once it has ended itself."""
+        """Take what the interpreter says of its forks, a line each; False once it has ended itself."""
         try:
             chunk = self._control.recv(4096)
         except OSError:
             return False
         self._said += chunk
         for line in self._said.split(b"\n")[:-1]:  # what follows the last line end is not all there yet
-            number, code = (int(part) for part in line.split())
-            self._exits[number] = code
+            number, what, value = line.split()
+            (self._exits if what == b"ended" else self._pids)[int(number)] = int(value)
         return bool(chunk)
 
     def _death(self, number: int) -> Exception:
@@ -223,7 +224,9 @@ class _Interpreter:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_SECONDS)
         if (bound := self._process.broken_bound()) is not None:
-            return TrialDiedError(number, f"was ended: {bound}")
+            crowds = self._process.crowded_sessions()
+            whose = max(self._pids, key=lambda member: crowds.get(self._pids[member], 0), default=number)
+            return TrialDiedError(whose, f"was ended: {bound}")
         return HarnessError(f"a trial process ended without a word (exit status {self._process.poll()})")
 
     def _death_by(self, number: int, code: int) -> TrialDiedError:
