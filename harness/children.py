@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar, overload
 
-from harness import warden
+from harness.warden import TOO_LONG, TOO_MANY
 
 Event = dict[str, Any]
 _P = TypeVar("_P", bound="subprocess.Popen[Any]")
@@ -37,6 +37,7 @@ MOST_SECONDS = 86_400.0
 _END_SECONDS = 2.0
 _WARDEN_SECONDS = 15.0
 """In which a warden ends what is below it; it gives up after ten."""
+_WARDEN = str(Path(__file__).with_name("warden.py"))
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _BOOT = """
 import os, sys
@@ -79,7 +80,7 @@ class Warded(subprocess.Popen[Any]):
         options["pass_fds"] = (*options.get("pass_fds", ()), theirs.fileno())
         options["start_new_session"] = True  # ^C is ours to hand on
         try:
-            super().__init__([sys.executable, "-I", "-S", warden.__file__, *limits, *command], **options)
+            super().__init__([sys.executable, "-I", "-S", _WARDEN, *limits, *command], **options)
         except BaseException:
             ours.close()
             self._lifeline = None
@@ -114,13 +115,13 @@ class Warded(subprocess.Popen[Any]):
 
     def broken_bound(self) -> str | None:
         """Which of the bounds it broke, in words, if it did."""
-        if self.poll() == warden.TOO_MANY:
+        if self.poll() == TOO_MANY:
             return f"it had more than {MOST_PROCESSES} processes and threads at once, and was ended"
-        return "it took too long, and was ended" if self.poll() == warden.TOO_LONG else None
+        return "it took too long, and was ended" if self.poll() == TOO_LONG else None
 
     def crowded_sessions(self) -> dict[int, int]:
         """Processes by session, of one that had too many; empty for any other."""
-        if self.poll() != warden.TOO_MANY or self._lifeline is None:
+        if self.poll() != TOO_MANY or self._lifeline is None:
             return {}
         numbers = [int(word) for word in self._lifeline.recv(1 << 20).split()]
         return dict(zip(numbers[::2], numbers[1::2], strict=True))

@@ -18,6 +18,7 @@ BASE = (
     "harness.documents",
     "harness.history",
     "harness.children",
+    "harness.handshake",
 )
 PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
 
@@ -31,6 +32,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.units": ("harness.errors",),
     "harness.documents": ("harness.model",),
     "harness.history": (),
+    "harness.warden": (),
+    "harness.handshake": (),
+    "harness.children": ("harness.warden",),
+    "harness.look": (*BASE, "cache_impls.registry"),
     "harness.simulate": (*BASE, *PUBLIC_CACHES, "harness.simulate"),
     "harness.check.checkers": (*BASE, "cache_impls.protocol", "harness.check.checkers"),
     "harness.check": (*BASE, *PUBLIC_CACHES, "harness.check", "harness.simulate"),
@@ -53,7 +58,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("harness.check.checkers", "harness.simulate.tape"),
     ),
     "harness.chaos": (
-        *(*BASE, *PUBLIC_CACHES, "harness.chaos", "harness.load", "harness.gate", "scenarios"),
+        *(*BASE, "harness.look", *PUBLIC_CACHES, "harness.chaos", "harness.load", "harness.gate", "scenarios"),
         *("harness.measure.workload", "harness.measure.generate", "harness.measure.environment"),
     ),
     "harness.chaos.toxiproxy": ("harness.errors", "harness.chaos.toxiproxy"),
@@ -68,7 +73,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "harness.gate": (*BASE, "harness.gate", "harness.stats"),
     "harness.tune": (
-        *(*BASE, *PUBLIC_CACHES, "harness.tune", "harness.gate", "harness.stats"),
+        *(*BASE, "harness.look", *PUBLIC_CACHES, "harness.tune", "harness.gate", "harness.stats"),
         "harness.measure.blocks",
     ),
     "harness.report": (
@@ -97,7 +102,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.session_tune": ("harness", "cache_impls"),
     "harness.commands": ("harness",),
     "harness.commands.serve": ("harness", "cache_impls.registry"),
-    "harness.cli": ("harness",),
+    "harness.cli": ("harness", "cache_impls.registry"),
     "harness.__main__": ("harness.cli",),
     "harness": (),
 }
@@ -156,4 +161,4 @@ def test_the_trial_child_starts_lean() -> None:
     loaded = set(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split())
     heavy = {"numpy", "scipy", "pydantic", "psutil", "rich", "typer", "importlib.metadata", "difflib", "random"}
     assert loaded & heavy == set()
-    assert not any(name.startswith("cache_impls.") for name in loaded - {*PUBLIC_CACHES})
+    assert not any(name.startswith("cache_impls.") for name in loaded - {*PUBLIC_CACHES, "cache_impls.forks"})

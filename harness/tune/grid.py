@@ -16,8 +16,8 @@ from urllib.parse import quote, unquote
 
 from cache_impls.dialects import CAPACITY_NAMES
 from cache_impls.registry import Spec, SpecError, parse
-from harness import look
 from harness.errors import UsageError
+from harness.look import defaults, refusal
 from harness.measure.blocks import MAX_SETTINGS
 
 _UNQUOTED = "/:,+@*"
@@ -73,7 +73,7 @@ def grid(text: str, varied: Sequence[str], *, capacity: int | None = None) -> Gr
     capacity is what a cache gets as its entry bound where its spec sets none, so it is that parameter's default.
     """
     base = _spec(text)
-    known = look.defaults(text)
+    known = defaults(text)
     if capacity is not None:
         known |= {name: capacity for name in CAPACITY_NAMES if name in known and name not in base.parameters}
     parameters = _parameters(text, varied, known)
@@ -135,7 +135,7 @@ def _parameters(text: str, varied: Sequence[str], known: dict[str, Any]) -> dict
 
 def _check_known(text: str, name: str, known: dict[str, Any]) -> None:
     """Raise UsageError for a parameter that the factory does not take, and for one without a default."""
-    refused = look.refusal(text, name)
+    refused = refusal(text, name)
     if refused is not None:
         near = get_close_matches(name, list(known), n=1, cutoff=0.5)
         if f"no parameter {name!r}" not in refused:
