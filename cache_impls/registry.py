@@ -12,6 +12,8 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -50,6 +52,7 @@ URL_SCHEMES = ("valkey", "valkeys", "redis", "rediss")
 ADAPTERS = "cache_impls.adapters."
 """Modules that need a library of the extra `adapters`."""
 
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 HOW_TO_INSTALL = "pip install 'cachegate[adapters]'"
 
 
@@ -91,7 +94,7 @@ class Spec:
     def builder(self, *, capacity: int | None = None) -> Callable[[], Adapted]:
         """What `build` does, as a function to be called many times; the checks are done here, once."""
         factory = _load(self.target)
-        parameters = dict(self.parameters)
+        parameters = {name: from_environment(value) for name, value in self.parameters.items()}
         bound = _bound_name(factory)
         if bound is not None:
             for name in [name for name in CAPACITY_NAMES if name in parameters and name not in _accepted(factory)]:
@@ -133,6 +136,27 @@ def parse(text: str) -> Spec:
     if "://" in name and name.partition("://")[0] in URL_SCHEMES:
         parameters["url"], name = name, "valkey"
     return Spec(text=text, target=_target(text, name), parameters=parameters)
+
+
+def from_environment(value: Any) -> Any:
+    """A parameter's value, with what `${NAME}` stands for in the environment, so that no credential is in a spec.
+
+    It stands for a whole value, or in a URL for a part, which is percent-encoded. Raises SpecError if it is not set.
+    """
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    if "://" in value:
+        from urllib.parse import quote  # here, because a trial process starts without it
+
+        return _VARIABLE.sub(lambda found: quote(_variable(found[1]), safe=""), value)
+    whole = _VARIABLE.fullmatch(value)
+    return value if whole is None else _variable(whole[1])
+
+
+def _variable(name: str) -> str:
+    if name not in os.environ:
+        raise SpecError(f"${{{name}}}: the environment has no variable {name}; set it, for instance: export {name}=...")
+    return os.environ[name]
 
 
 def make(text: str, *, capacity: int | None = None) -> Adapted:

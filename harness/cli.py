@@ -6,6 +6,7 @@ measured, 130 ^C. The commands are in `commands/`, one file a family.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from typing import Annotated, NoReturn
@@ -13,9 +14,13 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
+from harness import masking
 from harness.commands import chaos, check, gate, hitratio, load, serve, tune
 from harness.commands.common import console, reader_may_leave
 from harness.errors import CachegateError
+
+_URLS, _CREDENTIALS = ("TOXIPROXY_URL",), ("CACHEGATE_TOKEN", "CACHEGATE_PASSWORD", "CACHEGATE_TOXIPROXY_TOKEN")
+"""Environment variables that hold addresses, and credentials."""
 
 app = typer.Typer(
     add_completion=False,
@@ -65,7 +70,14 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the outcome has."""
-    sys.exit(_run(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    for given in (*arguments, *(os.environ.get(name, "") for name in _URLS)):
+        masking.learn(given)
+    for name in _CREDENTIALS:
+        masking.hide(os.environ.get(name, ""))
+    if masking.active():
+        sys.stdout, sys.stderr = masking.MaskingStream(sys.stdout), masking.MaskingStream(sys.stderr)
+    sys.exit(_run(arguments))
 
 
 def _run(arguments: list[str]) -> int:

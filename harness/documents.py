@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.masking import active, masked
 from harness.model import CheckVerdict, Severity, Verdict
 
 SCHEMA_VERSION = "1.0"
@@ -17,9 +18,14 @@ SCHEMA_VERSION = "1.0"
 
 
 class Document(BaseModel):
-    """Base of all: frozen, and nothing unknown is let in."""
+    """Base of all: frozen, nothing unknown is let in, and no credential of the run's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_credentials(cls, given: Any) -> Any:
+        return masked(given) if active() else given
 
 
 class WarningResult(Document):

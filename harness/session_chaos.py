@@ -22,6 +22,7 @@ from harness.chaos.run import Run, prepare
 from harness.chaos.topology import memory_bound_bytes, missing
 from harness.documents import WarningResult
 from harness.errors import HarnessError
+from harness.masking import mask, masked
 from harness.measure.environment import environment
 from harness.model import Verdict
 
@@ -120,8 +121,8 @@ def _one(
         raise HarnessError(f"{planned.name} on {text} ended without a result (status {journal['status']})")
     result = judging.judge(planned, text, run.outcome, role=role, seconds=time.monotonic() - began)
     if request.journals is not None:
-        path = request.journals / f"{planned.name}-{_filename(text)}.json"
-        path.write_text(json.dumps(journal, indent=2, default=str) + "\n", encoding="utf-8")
+        path = request.journals / f"{planned.name}-{_filename(mask(text))}.json"
+        path.write_text(json.dumps(masked(journal), indent=2, default=str) + "\n", encoding="utf-8")
         result = result.model_copy(update={"journal": str(path)})
     return result, run.outcome.proxies
 

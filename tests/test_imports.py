@@ -19,6 +19,7 @@ BASE = (
     "harness.history",
     "harness.children",
     "harness.handshake",
+    "harness.masking",
 )
 PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
 
@@ -30,7 +31,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.clock": (),
     "harness.errors": (),
     "harness.units": ("harness.errors",),
-    "harness.documents": ("harness.model",),
+    "harness.documents": ("harness.model", "harness.masking"),
+    "harness.masking": (),
     "harness.history": (),
     "harness.warden": (),
     "harness.handshake": (),

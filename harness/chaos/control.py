@@ -23,6 +23,7 @@ from harness.chaos.plan import NEEDS, plan
 from harness.chaos.run import Run, prepare, prepared
 from harness.chaos.topology import missing
 from harness.errors import CachegateError, HarnessError
+from harness.masking import learn, mask
 from harness.model import Verdict
 
 _log = logging.getLogger("chaostoolkit")
@@ -85,6 +86,7 @@ def _from_file(experiment: dict[str, Any], configuration: dict[str, Any]) -> Run
     name = str(experiment.get("title", "this experiment"))
     read = plan(experiment, name)
     text = str(configuration.get("spec", "improved"))
+    learn(text)
     wanted = {*read.needs, *look_through(experiment, name)}
     lacks = [NEEDS[need] for need in NEEDS if need in wanted & missing(text)]
     if lacks:
@@ -93,7 +95,7 @@ def _from_file(experiment: dict[str, Any], configuration: dict[str, Any]) -> Run
         seed = int(configuration.get("seed", 1))
     except ValueError as error:
         raise HarnessError(f"a seed is a whole number, not {configuration['seed']!r}") from error
-    return Run(read, text, seed, _log.info)
+    return Run(read, text, seed, lambda line: _log.info("%s", mask(line)))
 
 
 def _interrupted(*_: object) -> NoReturn:
@@ -101,4 +103,4 @@ def _interrupted(*_: object) -> NoReturn:
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, CachegateError) else f"{type(error).__name__}: {error}"
+    return mask(str(error) if isinstance(error, CachegateError) else f"{type(error).__name__}: {error}")

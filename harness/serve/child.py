@@ -13,6 +13,7 @@ from typing import Any
 from cache_impls.registry import SpecError, parse
 from harness.errors import UsageError
 from harness.handshake import append_working_directory
+from harness.masking import learn, mask
 from harness.serve.resp import Limits
 from harness.serve.serving import Serving, serve
 
@@ -21,6 +22,7 @@ def main() -> int:
     """The exit code: 0, 1 if the shutdown failed, 4 if it could not begin."""
     job = json.loads(sys.stdin.readline())
     append_working_directory()
+    learn(job["spec"])
     ours = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a cache prints is not ours, and nobody reads it as it comes
 
@@ -31,10 +33,10 @@ def main() -> int:
         spec, limits = parse(job.pop("spec")), Limits(**job.pop("limits", {}))
         problem = serve(Serving(spec=spec, limits=limits, lifeline=True, **job), ready)
     except (UsageError, SpecError) as error:
-        ready({"error": str(error)})
+        ready({"error": mask(str(error))})
         return 4
     if problem is not None:
-        print(problem, file=sys.stderr)
+        print(mask(problem), file=sys.stderr)
         return 1
     return 0
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cache_impls.dialects import Adapted
 from cache_impls.protocol import COUNTERS
 from harness import __version__
+from harness.masking import mask
 from harness.serve.commands import CacheError
 from harness.serve.debug import Debug
 from harness.serve.resp import Limits
@@ -64,7 +65,8 @@ class Host:
     ) -> None:
         self.cache = cache
         self.debug = debug
-        self.spec = spec
+        self.spec = mask(spec)
+        """As clients and operators may see it."""
         self.limits = limits
         self.tallies = {name: Tally() for name in OPERATIONS}
         self.errors: dict[str, int] = {}
@@ -93,7 +95,7 @@ class Host:
                 tally.errors += 1
                 kind = type(raised).__name__
                 self.errors[kind] = self.errors.get(kind, 0) + 1
-                raise CacheError(f"{name} raised {kind}: {raised}") from raised
+                raise CacheError(mask(f"{name} raised {kind}: {raised}")) from raised
             took_ns = perf_counter_ns() - began_ns
             tally.ok += 1
             tally.seconds_ns += took_ns

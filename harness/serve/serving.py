@@ -76,7 +76,7 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
         ops_task = loop.create_task(ops.serve(sockets=[operators]))
     ready(
         {
-            "spec": serving.spec.text,
+            "spec": host.spec,
             "address": serving.address,
             "port": listening.getsockname()[1],
             "ops_port": None if operators is None else operators.getsockname()[1],

@@ -13,7 +13,7 @@ from cache_impls import registry
 from cache_impls.improved import ImprovedAsyncCache
 from cache_impls.migration import CacheMigrationManager
 from cache_impls.protocol import AsyncCache, Capability
-from cache_impls.registry import SpecError, make, parse
+from cache_impls.registry import SpecError, from_environment, make, parse
 from cache_impls.stages import Side
 
 
@@ -139,3 +139,20 @@ def test_entry_points_are_known_and_cannot_hide_ours(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
     assert type(native("theirs")).__name__ == "NullCache"
     assert registry.known()["improved"] == registry.BUILTIN["improved"]
+
+
+def test_a_parameter_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole value as it is, a part of a URL percent-encoded; the spec itself keeps the name."""
+    monkeypatch.setenv("CACHE_PW", "a/b@c")
+    assert from_environment("${CACHE_PW}") == "a/b@c"
+    assert from_environment("valkey://:${CACHE_PW}@host:1/0") == "valkey://:a%2Fb%40c@host:1/0"
+    assert from_environment("a ${CACHE_PW} in a text") == "a ${CACHE_PW} in a text"
+    assert from_environment(3) == 3
+    assert parse("valkey://:${CACHE_PW}@host:1/0").parameters == {"url": "valkey://:${CACHE_PW}@host:1/0"}
+
+
+def test_a_variable_that_is_not_set_is_a_wrong_spec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to do."""
+    monkeypatch.delenv("CACHE_PW", raising=False)
+    with pytest.raises(SpecError, match="has no variable CACHE_PW; set it"):
+        from_environment("${CACHE_PW}")

@@ -9,6 +9,7 @@ from harness.check.rules import RULES
 from harness.check.verdicts import CheckRequest
 from harness.documents import CheckDocument
 from harness.errors import CachegateError
+from harness.masking import learn, mask
 from harness.model import CheckVerdict
 from harness.session_check import check
 from harness.units import parse_duration
@@ -23,6 +24,7 @@ def document(pytestconfig: pytest.Config) -> CheckDocument:
     if spec is None:
         pytest.exit("which cache? add --cache mypkg.mod:factory", returncode=4)
     try:
+        learn(spec)
         request = CheckRequest(
             spec=spec,
             seed=pytestconfig.getoption("--cache-seed"),
@@ -31,7 +33,7 @@ def document(pytestconfig: pytest.Config) -> CheckDocument:
         )
         return check(request, lambda _line: None)
     except CachegateError as error:
-        pytest.exit(str(error), returncode=error.exit_code)
+        pytest.exit(mask(str(error)), returncode=error.exit_code)
 
 
 @pytest.mark.parametrize("identity", IDS)
