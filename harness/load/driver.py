@@ -81,19 +81,25 @@ class Driver:
             port = str(free_port())
             arguments += ["--processes", str(processes), "--expect-workers-max-wait", "30", "--master-port", port]
             arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
-        self._process: subprocess.Popen[str] = start_process(
-            [*_python("harness.load.locust_main"), *arguments],
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            text=True,
-            bufsize=1,
-            start_new_session=True,  # ^C is ours to hand on; its workers end with it
-            env=_environment(self._folder) | {SETTINGS: str(told), LIFELINE: str(lifeline)},
-            pass_fds=(lifeline,),
-        )
-        os.close(lifeline)
+        try:
+            self._process: subprocess.Popen[str] = start_process(
+                [*_python("harness.load.locust_main"), *arguments],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                text=True,
+                bufsize=1,
+                start_new_session=True,  # ^C is ours to hand on; its workers end with it
+                env=_environment(self._folder) | {SETTINGS: str(told), LIFELINE: str(lifeline)},
+                pass_fds=(lifeline,),
+            )
+        except BaseException:  # ^C, too
+            os.close(end)  # whatever it has forked ends
+            self._complaints.close()
+            raise
+        finally:
+            os.close(lifeline)
         self._began = time.monotonic()
         self._expected = processes + 1 if processes > 1 else 1
         self._processes: list[psutil.Process] = []

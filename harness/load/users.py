@@ -172,7 +172,7 @@ def _complain_early(environment: Any, told: Settings) -> None:
             found = target(url)
             Connection(found.address, found.port, timeout_seconds=3.0).close()
     except BrokenError as error:
-        _leave(f"nobody answers at {error}; start one with: cachegate serve improved --port 6380")
+        _leave(told.hide(f"nobody answers at {error}; start one with: cachegate serve improved --port 6380"))
     except CachegateError as error:
         _leave(told.hide(str(error)))
 

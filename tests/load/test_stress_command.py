@@ -180,7 +180,7 @@ def test_processes_are_merged_exactly(tmp_path: Path) -> None:
 def test_a_process_of_the_driver_that_dies() -> None:
     """What it did is not known: INCONCLUSIVE, and nothing hangs."""
     process = started("load", "improved", "-s", "soak", "-t", "6s", "--processes", "2")
-    workers = [each for each in offspring(process, "locust", 3) if each.ppid() != process.pid]
+    workers = [each for each in offspring(process, "locust_main", 3) if each.ppid() != process.pid]
     under_load(offspring(process, "harness.serve.child", 1)[0])
     workers[0].kill()
     out, problem = process.communicate(timeout=PATIENCE_SECONDS)
@@ -208,7 +208,7 @@ def test_a_stall_of_the_host_shows(tmp_path: Path) -> None:
 def test_an_end_leaves_nothing(name: str, there: int) -> None:
     """^C and SIGTERM: one line, code 130, no process; and none where it had no time to end them, however early."""
     process = started("stress", "improved", "-t", "60s", "--processes", "2")
-    children = [*offspring(process, "locust", there), *offspring(process, "harness.serve.child", 1)]
+    children = [*offspring(process, "locust_main", there), *offspring(process, "harness.serve.child", 1)]
     process.send_signal(signal.Signals[name])
     _, problem = process.communicate(timeout=PATIENCE_SECONDS)
     if name != "SIGKILL":
