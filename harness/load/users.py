@@ -67,7 +67,7 @@ class CacheUser(User):
         """Connect, however long it takes."""
         drive = self._process.drive
         if drive is None:
-            raise StopUser  # what is wrong was told
+            return  # what is wrong was told; locust would show a traceback if this user ended here
         self._process.ready.wait()
         self._client = Client(drive, drive.worker * _USERS_A_WORKER + drive.joined)
         drive.joined += 1
@@ -90,7 +90,8 @@ class CacheUser(User):
     @task
     def requests(self) -> None:
         """Some requests."""
-        assert self._client is not None
+        if self._client is None:
+            raise StopUser
         self._client.work(_SLICE, self._goes_on)
 
     def _goes_on(self) -> bool:
