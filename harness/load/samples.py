@@ -145,7 +145,7 @@ class Samples:
 def load(path: Path) -> Column:
     """What `save` wrote. Raises ValueError for anything else."""
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             if tuple(found["columns"]) != COLUMNS:
                 raise ValueError(f"{path} has other columns")
             rows: Column = found["rows"]
