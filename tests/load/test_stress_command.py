@@ -152,7 +152,7 @@ def test_processes_are_merged_exactly(tmp_path: Path) -> None:
     with servers(["improved"], 12_000) as (host,):
         run = subprocess.run(
             [sys.executable, "-m", "locust", "-f", str(tmp_path / "late.py"), "--headless", "--host", host.url,
-             "-u", "20", "-r", "20", "-t", "5s", "--processes", "2", "--stop-timeout", "5", "--only-summary",
+             "-u", "20", "-r", "20", "-t", "10s", "--processes", "2", "--stop-timeout", "5", "--only-summary",
              "--cachegate-result", str(result), "--history-folder", str(tmp_path), "--master-port", "5597",
              "--master-bind-port", "5597", "--master-bind-host", "127.0.0.1"],
             capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, cwd=ROOT,
@@ -296,7 +296,7 @@ def test_plain_locust(tmp_path: Path) -> None:
     with servers(["improved", "tests/zoo/broken.py:RaisesSometimes"], 12_000) as (good, bad):
         for host, code in ((good, 0), (bad, 1)):
             run = locust(
-                "-f", str(SCENARIOS / "stress.py"), "--headless", "--host", host.url, "-u", "5", "-r", "5", "-t", "3s",
+                "-f", str(SCENARIOS / "stress.py"), "--headless", "--host", host.url, "-u", "5", "-r", "5", "-t", "8s",
                 "--csv", str(tmp_path / "out"),
             )  # fmt: skip
             assert run.returncode == code, run.stderr

@@ -60,8 +60,9 @@ def test_a_link_is_followed_and_a_form_is_not() -> None:
     """Browsers that send no origin send where a form came from."""
     assert refused(guard(), "GET", Referer="http://evil.example/") is None
     assert refused(guard(), "POST", "/stop", Referer="http://evil.example/")
-    for headers in ({"Origin": f"http://{HERE}"}, {"Referer": f"http://{HERE}/"}, {}):
-        assert refused(guard(), "POST", "/stop", **headers) is None
+    assert refused(guard(), "POST", "/stop", Origin=f"http://{HERE}") is None
+    assert refused(guard(), "POST", "/stop", Referer=f"http://{HERE}/") is None
+    assert refused(guard(), "POST", "/stop") is None
 
 
 @pytest.mark.parametrize("name", ["cachegate_result", "html_file", "json_file", "csv_prefix", "loglevel", "web_host"])
