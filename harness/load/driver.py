@@ -1,6 +1,7 @@
 """The locust process (or processes) of a run: started, listened to, ended.
 
-Locust runs as its user would run it, because importing it patches the interpreter.
+Locust runs as its user would run it, because importing it patches the interpreter. But nothing that its user or the
+project under test left for locust reaches it: it has a working directory, a home and settings of the run's own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import selectors
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -22,8 +24,11 @@ import psutil
 
 from harness.children import start_process
 from harness.errors import HarnessError
+from harness.load import result
 from harness.load.plan import FOLDER, LIFELINE, Scenario
+from harness.load.settings import PASSWORD, SETTINGS, Settings
 from harness.load.valkey import free_port
+from harness.measure.workload import TRACE_PREFIX
 
 GRACE_SECONDS = 30.0
 """Beyond its time, after which the driver counts as hung."""
@@ -31,6 +36,11 @@ _START_SECONDS = 90.0
 """Until every process is there and what the workload finds there is set, at most."""
 _STOP_SECONDS = 10
 _LOOK_SECONDS = 0.5
+_BOOT = """
+import json, runpy, sys
+sys.path[:] = json.loads(sys.argv.pop(1))
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
 
 
 class Driver:
@@ -40,7 +50,20 @@ class Driver:
         self, scenario: Scenario, hosts: list[str], *, users: int, seconds: float, rate: float, workload: str,
         seed: int, processes: int, one_in: int, prefix: str, folder: Path,
     ) -> None:  # fmt: skip
-        self._result = folder / "result.json"
+        self._folder = folder.absolute()
+        self._result = self._folder / "result.json"
+        told = self._folder / "settings.json"
+        Settings(
+            hosts=tuple(hosts),
+            workload=_absolute(workload),
+            rate=rate,
+            seed=seed,
+            one_in=one_in,
+            prefix=prefix,
+            folder=str(self._folder),
+            result=str(self._result),
+            seconds=seconds,
+        ).write(told)
         self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed below
         self.total_seconds = scenario.ramp_seconds + seconds
         lifeline, end = os.pipe()
@@ -49,36 +72,34 @@ class Driver:
         arguments = [
             "--headless", "--only-summary", "--skip-log",
             "--locustfile", str(FOLDER / f"{scenario.name}.py"),
-            "--host", ",".join(hosts),
             "--users", str(users),
             "--spawn-rate", str(max(1.0, users / scenario.ramp_seconds)),
             "--run-time", f"{self.total_seconds + _START_SECONDS:.0f}s",  # it ends with its last phase, before
             "--stop-timeout", str(_STOP_SECONDS),
-            "--workload", workload,
-            "--rate", str(rate),
-            "--seed", str(seed),
-            "--key-prefix", prefix,
-            "--history-folder", str(folder),
-            "--history-one-in", str(one_in),
-            "--cachegate-result", str(self._result),
-            "--cachegate-seconds", str(seconds),
         ]  # fmt: skip
         if processes > 1:
             port = str(free_port())
             arguments += ["--processes", str(processes), "--expect-workers-max-wait", "30", "--master-port", port]
             arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
-        self._process: subprocess.Popen[str] = start_process(
-            [sys.executable, "-m", "locust", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            text=True,
-            bufsize=1,
-            start_new_session=True,  # ^C is ours to hand on; its workers end with it
-            env=os.environ | {LIFELINE: str(lifeline)},
-            pass_fds=(lifeline,),
-        )
-        os.close(lifeline)
+        try:
+            self._process: subprocess.Popen[str] = start_process(
+                [*_python("harness.load.locust_main"), *arguments],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                text=True,
+                bufsize=1,
+                start_new_session=True,  # ^C is ours to hand on; its workers end with it
+                env=_environment(self._folder) | {SETTINGS: str(told), LIFELINE: str(lifeline)},
+                pass_fds=(lifeline,),
+            )
+        except BaseException:  # ^C, too
+            os.close(end)  # whatever it has forked ends
+            self._complaints.close()
+            raise
+        finally:
+            os.close(lifeline)
         self._began = time.monotonic()
         self._expected = processes + 1 if processes > 1 else 1
         self._processes: list[psutil.Process] = []
@@ -107,7 +128,7 @@ class Driver:
                     with contextlib.suppress(ValueError):  # what a workload prints is not ours
                         said = json.loads(line)
                         if isinstance(said, dict) and "progress" in said:
-                            say(said["progress"])
+                            say(result.Progress.model_validate(said["progress"]).model_dump())
                 elif self._process.poll() is not None:
                     break  # killed: its workers hold the pipe
                 if time.monotonic() >= due:
@@ -116,12 +137,11 @@ class Driver:
                 if time.monotonic() - self._began > limit:
                     raise HarnessError(f"locust did not end within {limit:.0f} s: {self._words()}")
         self._process.wait()
-        try:
-            result: dict[str, Any] = json.loads(self._result.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        left = result.read(self._result, self._folder)
+        if left is None:
             code = self._process.returncode
-            raise HarnessError(f"locust ended with code {code} and left no result: {self._words()}") from None
-        return result
+            raise HarnessError(f"locust ended with code {code} and left no result: {self._words()}")
+        return left
 
     def cpu_seconds(self) -> dict[int, float]:
         """Processor time that each of its processes has used, by pid."""
@@ -156,3 +176,27 @@ class Driver:
         self._complaints.seek(0)
         lines = [line for line in self._complaints.read().splitlines() if line.strip()]
         return " | ".join(lines[-3:]) or "it said nothing"
+
+
+def _python(module: str) -> list[str]:
+    """The start of a command that runs module, and finds modules where this process does: last where it works."""
+    here = Path.cwd()
+    is_here = [Path(each).resolve() == here.resolve() for each in sys.path]  # '' is where it works
+    path = [str(Path(each).absolute()) for each, last in zip(sys.path, is_here, strict=True) if not last]
+    path += [str(here)] * any(is_here)
+    return [sys.executable, "-P", "-c", _BOOT, json.dumps(path), module]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """This process's, without what locust would take for options, and with another home: it looks for some there."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_") and name != PASSWORD}
+    base = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}  # found by the home, if not told
+    return kept | base | {"HOME": str(home)}
+
+
+def _absolute(workload: str) -> str:
+    """A workload with the whole path of its file, if it has one."""
+    if not workload.startswith(TRACE_PREFIX):
+        return workload
+    name, mark, fields = workload.removeprefix(TRACE_PREFIX).partition("?")
+    return f"{TRACE_PREFIX}{Path(name).absolute()}{mark}{fields}"

@@ -62,7 +62,10 @@ def judge(
     if len(machines) > 1:
         why = f"the users ran on {len(machines)} machines, whose clocks cannot be compared"
         return Judged(_all(CheckVerdict.UNKNOWN, why), f"nothing: {why}")
-    rows = np.concatenate([samples.load(Path(file)) for file in files])
+    try:
+        rows = np.concatenate([samples.load(Path(file)) for file in files])
+    except ValueError as error:
+        return Judged(_all(CheckVerdict.UNKNOWN, str(error)), "nothing: a history is broken")
     return judge_rows(rows, place, promises, capacity, one_in, name, full)
 
 

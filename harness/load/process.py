@@ -14,21 +14,23 @@ import gevent
 from gevent.event import Event
 from gevent.monkey import get_original
 from locust.runners import MasterRunner, WorkerRunner
+from pydantic import ValidationError
 
-from harness.errors import CachegateError
+from harness.errors import CachegateError, UsageError
 from harness.load.client import Client
 from harness.load.conduct import Conductor
 from harness.load.connection import BrokenError
 from harness.load.drive import Drive, Orders
 from harness.load.locust_stats import CONNECT, tell_locust
 from harness.load.plan import Scenario
+from harness.load.result import is_told
 from harness.load.samples import COLUMNS, Batch
+from harness.load.settings import Settings, public
 from harness.load.totals import Totals
 
 _log = logging.getLogger("cachegate")
 KEY = "cachegate"
 """Under which a process is found in locust's environment, and its reports in those of a worker."""
-DEFAULT_HOST = "resp://127.0.0.1:6380"
 FILLED, READY, BEGIN = "cachegate_filled", "cachegate_ready", "cachegate_begin"
 """From the worker that fills; to all workers; to all when their users are there."""
 DONE, END = "cachegate_done", "cachegate_end"
@@ -61,8 +63,11 @@ def end_with(lifeline: int) -> None:
 class Process:
     """One of a run, with what environment says it is: all of it, a worker, or the master."""
 
-    def __init__(self, environment: Any, scenario: Scenario) -> None:
+    def __init__(self, environment: Any, scenario: Scenario, settings: Settings) -> None:
         self._scenario = scenario
+        self._settings = settings
+        self._orders: Orders | None = None
+        """Of this run, with URLs that hold no password."""
         self._environment = environment
         self._runner = environment.runner
         self.is_worker = isinstance(self._runner, WorkerRunner)
@@ -89,23 +94,28 @@ class Process:
     def begin(self) -> None:
         """A test starts. The master gives the orders, whoever has users follows them."""
         options = self._environment.parsed_options
-        if not self.is_worker:
-            self.totals, self._finished = Totals(), set()
-            self._filled = self._spawned = self._leaving = False
-            options.cachegate_orders = self._orders(options).model_dump_json()
-            self._greenlets.append(gevent.spawn(self._tell))
-        if self.is_master:
-            self._await_listeners()
-            return
-        orders = Orders.model_validate_json(options.cachegate_orders)
-        worker = self._runner.worker_index if self.is_worker else 0
+        self._orders = None
         self._said = False
         self.ready.clear()
         self.drive = self._conductor = None
         try:
-            self.drive = Drive(self._scenario, orders, worker)
+            if self.is_worker:
+                orders = _from_master(options)
+            else:
+                self.totals, self._finished = Totals(), set()
+                self._filled = self._spawned = self._leaving = False
+                options.cachegate_orders = ""  # none, if they cannot be given
+                orders = self._give(options)
+                options.cachegate_orders = orders.model_dump_json()
+                self._greenlets.append(gevent.spawn(self._tell))
+            self._orders = orders
+            if self.is_master:
+                self._await_listeners()
+                return
+            worker = self._runner.worker_index if self.is_worker else 0
+            self.drive = self._drive(orders, worker)
         except CachegateError as error:
-            _log.error("%s", error)
+            _log.error("%s", self._settings.hide(str(error)))
             gevent.spawn(self._runner.stop)
             return
         self._conductor = Conductor(self.drive, self.flush, self._done)
@@ -129,23 +139,29 @@ class Process:
         while time.monotonic() < end and any(each.id not in self._listening for each in self._runner.clients.ready):
             gevent.sleep(_LOOK_SECONDS)
 
-    def _orders(self, options: Any) -> Orders:
-        named = self._scenario
-        users = self._runner.target_user_count or options.num_users or named.users
-        host = self._environment.host or DEFAULT_HOST
+    def _give(self, options: Any) -> Orders:
+        """What every process is to do. Raises UsageError for what a web form cannot have."""
+        named, settings = self._scenario, self._settings.chosen(options, self._environment.host)
         return Orders(
             scenario=named.name,
-            workload=options.workload or named.workload,
-            targets=tuple(host.split(",")),
-            users=users,
-            rate=named.rate if options.rate is None else options.rate,
-            run_seconds=options.cachegate_seconds or options.run_time or None,
-            seed=options.seed,
-            prefix=options.key_prefix,
-            one_in=options.history_one_in,
-            folder=options.history_folder,
-            turn_seconds=options.turn_seconds,
+            workload=settings.workload or named.workload,
+            targets=tuple(map(public, settings.hosts)),
+            users=self._runner.target_user_count or options.num_users or named.users,
+            rate=named.rate if settings.rate is None else settings.rate,
+            run_seconds=settings.seconds or options.run_time or None,
+            seed=settings.seed,
+            prefix=settings.prefix,
+            one_in=settings.one_in,
+            folder=settings.folder,
+            turn_seconds=settings.turn_seconds,
         )
+
+    def _drive(self, orders: Orders, worker: int) -> Drive:
+        """Of this process, which knows passwords that no other has told it. Raises UsageError."""
+        targets = tuple(map(self._settings.full, orders.targets))
+        drive = Drive(self._scenario, orders.model_copy(update={"targets": targets}), worker)
+        drive.targets = [each.model_copy(update={"text": public(each.text)}) for each in drive.targets]
+        return drive
 
     def spawned(self) -> None:
         """All users are there. Of several processes the master gives the sign, so that their phases are the same."""
@@ -173,11 +189,9 @@ class Process:
 
     def _done(self) -> None:
         """All phases of this process have ended."""
-        if not self._environment.parsed_options.cachegate_seconds:
-            return  # locust's own --run-time ends it, or its user does
         if self.is_worker:
             self._runner.send_message(DONE, {})
-        else:
+        elif self._settings.seconds:  # else locust's own --run-time ends it, or its user does
             self._leave_soon()
 
     def heard_done(self, client_id: str) -> None:
@@ -187,7 +201,8 @@ class Process:
 
     def _leave_if_done(self) -> None:
         """Asked again each second: a worker that died is missed only after a while."""
-        if self._finished and not self._leaving and len(self._finished) >= self._runner.worker_count:
+        over = self._settings.seconds and self._finished and len(self._finished) >= self._runner.worker_count
+        if over and not self._leaving:
             self._leaving = True
             self._leave_soon()
 
@@ -266,7 +281,7 @@ class Process:
 
     def _tell(self) -> None:
         """Once a second, for whoever started this: a line of JSON on standard output."""
-        if not self._environment.parsed_options.cachegate_result:
+        if not self._settings.result:
             return
         began = time.monotonic()
         while True:
@@ -319,23 +334,34 @@ class Process:
         waiting, self._waiting = self._waiting, []
         return waiting
 
-    def absorb(self, client_id: str, reports: list[dict[str, Any]] | None) -> None:
-        """A worker's; None from one that does not listen yet."""
+    def absorb(self, client_id: str, reports: Any) -> None:
+        """A worker's; None from one that does not listen yet. Anybody may send who reaches the master's port."""
         if reports is None:
             return
         self._listening.add(client_id)
-        for report in reports:
-            if "ended" in report:
+        told: list[Any] = reports if isinstance(reports, list) else [reports]
+        for report in told:
+            if not is_told(report):
+                _log.error("worker %s sent what is no report: it is left out", client_id)
+            elif "ended" in report:
                 self.totals.ended(report["ended"], report["said"])
             else:
                 self.totals.add(report)
 
     def write(self) -> None:
         """The result, for whoever started this."""
-        path = self._environment.parsed_options.cachegate_result
-        if path and not self.is_worker:
-            orders = json.loads(self._environment.parsed_options.cachegate_orders or "null")
-            Path(path).write_text(json.dumps({"orders": orders} | self.totals.result()), encoding="utf-8")
+        if self._settings.result and not self.is_worker:
+            orders = None if self._orders is None else self._orders.model_dump(mode="json")
+            text = json.dumps({"orders": orders} | self.totals.result())
+            Path(self._settings.result).write_text(text, encoding="utf-8")
+
+
+def _from_master(options: Any) -> Orders:
+    """What the master told this worker. Raises UsageError if it told nothing that can be done."""
+    try:
+        return Orders.model_validate_json(getattr(options, "cachegate_orders", None) or "")
+    except ValidationError as error:
+        raise UsageError("the master gave no orders; its own log says why") from error
 
 
 def _boot() -> str:

@@ -11,6 +11,7 @@ from array import array
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,11 +145,13 @@ class Samples:
 def load(path: Path) -> Column:
     """What `save` wrote. Raises ValueError for anything else."""
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             if tuple(found["columns"]) != COLUMNS:
                 raise ValueError(f"{path} has other columns")
             rows: Column = found["rows"]
-    except (KeyError, OSError) as error:
+            if rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != len(COLUMNS):
+                raise ValueError(f"{path} has other rows")
+    except (KeyError, OSError, BadZipFile) as error:
         raise ValueError(f"{path} is no history of users: {error}") from error
     return rows
 

@@ -9,24 +9,32 @@ Importing this patches the interpreter, as locust does.
 
 from __future__ import annotations
 
+from harness.load import search_path
+
+# isort: split
+# What follows is looked for where the line above says.
 import logging
 import os
 import sys
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import gevent
 import locust.stats
 from locust import User, events, task
+from locust.argument_parser import ui_extra_args_dict
 from locust.exception import StopUser
 from locust.runners import LocalRunner
 from locust.user.task import LOCUST_STATE_RUNNING
 
-from harness.errors import CachegateError
+from harness.errors import CachegateError, UsageError
 from harness.load.client import Client
 from harness.load.connection import BrokenError, Connection
 from harness.load.locust_stats import CONNECT, hears_requests, milliseconds, percentile_fields
+from harness.load.options import ONCE, add_options
 from harness.load.plan import LIFELINE, Scenario, scenario, target
-from harness.load.process import BEGIN, DEFAULT_HOST, DONE, END, FILLED, KEY, READY, REPORT_SECONDS, Process, end_with
+from harness.load.process import BEGIN, DONE, END, FILLED, KEY, READY, REPORT_SECONDS, Process, end_with
+from harness.load.settings import CHOICES, OPTIONS, Settings, settings
+from harness.load.web import Guard, install
 
 _log = logging.getLogger("cachegate")
 _SLICE = 32
@@ -59,7 +67,7 @@ class CacheUser(User):
         """Connect, however long it takes."""
         drive = self._process.drive
         if drive is None:
-            raise StopUser  # what is wrong was told
+            return  # what is wrong was told; locust would show a traceback if this user ended here
         self._process.ready.wait()
         self._client = Client(drive, drive.worker * _USERS_A_WORKER + drive.joined)
         drive.joined += 1
@@ -82,7 +90,8 @@ class CacheUser(User):
     @task
     def requests(self) -> None:
         """Some requests."""
-        assert self._client is not None
+        if self._client is None:
+            raise StopUser
         self._client.work(_SLICE, self._goes_on)
 
     def _goes_on(self) -> bool:
@@ -102,24 +111,8 @@ def _scenario_of(environment: Any) -> Scenario:
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]  # locust types it as Any
 def _options(parser: Any) -> None:
-    group = parser.add_argument_group("Cachegate")
-    add = group.add_argument
-    add("--workload", default="", help="What is asked: a preset or trace:FILE. Default: the scenario's.")
-    add("--rate", type=float, default=None, help="Requests a second in open phases. Default: the scenario's.")
-    add("--seed", type=int, default=1, help="Where users begin, and how long loaders take.")
-    add("--key-prefix", default="", help="Of every key.")
-    add("--history-folder", default=None, help="Where each process leaves its history, for the checkers.")
-    add("--history-one-in", type=int, default=1, help="Keep the history of one key in so many; 0 for none.")
-    add("--turn-seconds", type=float, default=0.25, help="Of each of two hosts (--host A,B), turn by turn.")
-    parser.add_argument(
-        "--cachegate-result", default=None, include_in_web_ui=False, help="Write what was measured here, as JSON."
-    )
-    parser.add_argument(
-        "--cachegate-seconds", type=float, default=None, include_in_web_ui=False, help="Of all phases together."
-    )
-    parser.add_argument(
-        "--cachegate-orders", default=None, include_in_web_ui=False, help="What the master tells its workers."
-    )
+    search_path.working_directory_last()  # locust has put it in front again for each locustfile
+    add_options(parser)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]  # as above
@@ -128,7 +121,14 @@ def _begin(environment: Any, **_: Any) -> None:
     options = environment.parsed_options
     if not any(issubclass(each, CacheUser) for each in environment.user_classes):
         return
-    process = Process(environment, _scenario_of(environment))
+    try:
+        told = settings(options, os.environ)
+    except UsageError as error:
+        _leave(str(error))
+    told.show(environment)
+    if environment.web_ui is not None:
+        install(environment.web_ui, Guard(options.web_host, options.web_host_display_name, _form_options))
+    process = Process(environment, _scenario_of(environment), told)
     setattr(environment, KEY, process)
     hooks = environment.events
     hooks.test_start.add_listener(lambda **_: process.begin())
@@ -142,7 +142,7 @@ def _begin(environment: Any, **_: Any) -> None:
         runner.register_message(END, lambda **_: process.finish(), concurrent=True)
         hooks.report_to_master.add_listener(lambda data, **_: data.__setitem__(KEY, process.report()))
     else:
-        _complain_early(environment, options)
+        _complain_early(environment, told)
     if LIFELINE in os.environ:
         process.end_with_parent()
         if not process.is_worker:
@@ -157,21 +157,27 @@ def _begin(environment: Any, **_: Any) -> None:
         _log.debug("users run in this process")
 
 
-def _complain_early(environment: Any, options: Any) -> None:
+def _form_options() -> set[str]:
+    """The options that a web form may set: those that it shows, and what may be chosen."""
+    chosen = {OPTIONS.get(field, field) for field in CHOICES}
+    return (set(ui_extra_args_dict()) | chosen) - ONCE
+
+
+def _complain_early(environment: Any, told: Settings) -> None:
     """One line and exit code 4 for what cannot work, before anybody is spawned."""
     try:
         from harness.measure.workload import parse  # noqa: PLC0415  # only here
 
-        parse(options.workload or _scenario_of(environment).workload)
-        for text in (environment.host or DEFAULT_HOST).split(","):
-            found = target(text)
+        parse(told.workload or _scenario_of(environment).workload)
+        for url in told.hosts:
+            found = target(url)
             Connection(found.address, found.port, timeout_seconds=3.0).close()
     except BrokenError as error:
-        _leave(f"nobody answers at {error}; start one with: cachegate serve improved --port 6380")
+        _leave(told.hide(f"nobody answers at {error}; start one with: cachegate serve improved --port 6380"))
     except CachegateError as error:
-        _leave(str(error))
+        _leave(told.hide(str(error)))
 
 
-def _leave(message: str) -> None:
+def _leave(message: str) -> NoReturn:
     print(f"cachegate: {message}", file=sys.stderr, flush=True)
     os._exit(4)  # nothing is running yet, and locust would show a traceback

@@ -1,4 +1,7 @@
-"""`locust -f scenarios/load/stress.py --host resp://127.0.0.1:6380`; what it asks is in stress.toml."""
+"""`locust -f scenarios/load/stress.py --host resp://127.0.0.1:6380`; what it asks is in stress.toml.
+
+The web UI is at http://127.0.0.1:8089, for this machine alone unless --web-host says otherwise.
+"""
 
 from harness.load.users import CacheUser
 

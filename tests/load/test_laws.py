@@ -163,3 +163,19 @@ def test_a_clear_ends_what_was_before_it(tmp_path: Path) -> None:
     restarted = [row(SET, 0, W), row(CLEAR, 1, key=NO_KEY, outcome=UNKNOWN)]
     assert kept(judged(tmp_path, [*restarted, row(GET, 2, MISS)]))
     assert kept(judged(tmp_path, [*restarted, row(GET, 2, W)]))
+
+
+def test_a_broken_history_is_told(tmp_path: Path) -> None:
+    """Half a file, or one with other columns: nothing is judged, and nobody is accused."""
+    judged(tmp_path, STALE)
+    path = tmp_path / "users-0.npz"
+    whole = path.read_bytes()
+    result = {"workers": [{"history": str(path), "boot": "a"}], "processes": 1}
+    path.write_bytes(whole[: len(whole) // 2])
+    torn = laws.judge(result, 0, Promises()._asdict(), None, 1)
+    with path.open("wb") as file:
+        np.savez(file, rows=np.zeros((3, 2), dtype=np.int64), columns=np.array(COLUMNS))
+    narrow = laws.judge(result, 0, Promises()._asdict(), None, 1)
+    for found in (torn, narrow):
+        assert {check.verdict for check in found.checks} == {CheckVerdict.UNKNOWN}
+        assert found.words == "nothing: a history is broken"

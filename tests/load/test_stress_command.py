@@ -152,7 +152,7 @@ def test_processes_are_merged_exactly(tmp_path: Path) -> None:
     with servers(["improved"], 12_000) as (host,):
         run = subprocess.run(
             [sys.executable, "-m", "locust", "-f", str(tmp_path / "late.py"), "--headless", "--host", host.url,
-             "-u", "20", "-r", "20", "-t", "5s", "--processes", "2", "--stop-timeout", "5", "--only-summary",
+             "-u", "20", "-r", "20", "-t", "10s", "--processes", "2", "--stop-timeout", "5", "--only-summary",
              "--cachegate-result", str(result), "--history-folder", str(tmp_path), "--master-port", "5597",
              "--master-bind-port", "5597", "--master-bind-host", "127.0.0.1"],
             capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, cwd=ROOT,
@@ -180,7 +180,7 @@ def test_processes_are_merged_exactly(tmp_path: Path) -> None:
 def test_a_process_of_the_driver_that_dies() -> None:
     """What it did is not known: INCONCLUSIVE, and nothing hangs."""
     process = started("load", "improved", "-s", "soak", "-t", "6s", "--processes", "2")
-    workers = [each for each in offspring(process, "locust", 3) if each.ppid() != process.pid]
+    workers = [each for each in offspring(process, "locust_main", 3) if each.ppid() != process.pid]
     under_load(offspring(process, "harness.serve.child", 1)[0])
     workers[0].kill()
     out, problem = process.communicate(timeout=PATIENCE_SECONDS)
@@ -208,7 +208,7 @@ def test_a_stall_of_the_host_shows(tmp_path: Path) -> None:
 def test_an_end_leaves_nothing(name: str, there: int) -> None:
     """^C and SIGTERM: one line, code 130, no process; and none where it had no time to end them, however early."""
     process = started("stress", "improved", "-t", "60s", "--processes", "2")
-    children = [*offspring(process, "locust", there), *offspring(process, "harness.serve.child", 1)]
+    children = [*offspring(process, "locust_main", there), *offspring(process, "harness.serve.child", 1)]
     process.send_signal(signal.Signals[name])
     _, problem = process.communicate(timeout=PATIENCE_SECONDS)
     if name != "SIGKILL":
@@ -296,7 +296,7 @@ def test_plain_locust(tmp_path: Path) -> None:
     with servers(["improved", "tests/zoo/broken.py:RaisesSometimes"], 12_000) as (good, bad):
         for host, code in ((good, 0), (bad, 1)):
             run = locust(
-                "-f", str(SCENARIOS / "stress.py"), "--headless", "--host", host.url, "-u", "5", "-r", "5", "-t", "3s",
+                "-f", str(SCENARIOS / "stress.py"), "--headless", "--host", host.url, "-u", "5", "-r", "5", "-t", "8s",
                 "--csv", str(tmp_path / "out"),
             )  # fmt: skip
             assert run.returncode == code, run.stderr
