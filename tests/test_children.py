@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from harness.children import start_process
+from harness.children import environment, python, start_process
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -72,3 +73,24 @@ def test_a_thread_may_start_one() -> None:
     thread.start()
     thread.join()
     assert started[0].wait() == 0
+
+
+def test_a_child_finds_what_is_installed_before_anything_of_the_users(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """PYTHONPATH and our own path come after it, the working directory not at all; PYTHONPATH is there for others."""
+    beside, here = tmp_path / "beside", tmp_path / "here"
+    for folder in (beside, here):
+        folder.mkdir()
+        for name in ("psutil", "queue", "numpy"):
+            (folder / f"{name}.py").write_text("raise RuntimeError('not this one')\n")
+    (beside / "own.py").write_text(
+        "import os, queue, sys, numpy, psutil\n"
+        "def main(): print(sys.argv, os.environ['PYTHONPATH'], os.getcwd() in sys.path)\n"
+    )
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "path", ["", str(here), *sys.path])
+    monkeypatch.setenv("PYTHONPATH", str(beside))
+    sys.path.append(str(beside))
+    told = subprocess.run([*python("own"), "a"], env=environment(), capture_output=True, text=True, check=False)
+    assert told.stdout == f"['own', 'a'] {beside} False\n", told.stderr

@@ -13,7 +13,6 @@ import selectors
 import signal
 import site
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from harness.children import start_process
+from harness.children import environment, python, start_process
 from harness.errors import HarnessError
 from harness.load import result
 from harness.load.plan import FOLDER, LIFELINE, Scenario
@@ -36,11 +35,6 @@ _START_SECONDS = 90.0
 """Until every process is there and what the workload finds there is set, at most."""
 _STOP_SECONDS = 10
 _LOOK_SECONDS = 0.5
-_BOOT = """
-import json, runpy, sys
-sys.path[:] = json.loads(sys.argv.pop(1))
-runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
-"""
 
 
 class Driver:
@@ -83,7 +77,7 @@ class Driver:
             arguments += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
         try:
             self._process: subprocess.Popen[str] = start_process(
-                [*_python("harness.load.locust_main"), *arguments],
+                [*python("harness.load.locust_main"), *arguments],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -178,18 +172,9 @@ class Driver:
         return " | ".join(lines[-3:]) or "it said nothing"
 
 
-def _python(module: str) -> list[str]:
-    """The start of a command that runs module, and finds modules where this process does: last where it works."""
-    here = Path.cwd()
-    is_here = [Path(each).resolve() == here.resolve() for each in sys.path]  # '' is where it works
-    path = [str(Path(each).absolute()) for each, last in zip(sys.path, is_here, strict=True) if not last]
-    path += [str(here)] * any(is_here)
-    return [sys.executable, "-P", "-c", _BOOT, json.dumps(path), module]
-
-
 def _environment(home: Path) -> dict[str, str]:
     """This process's, without what locust would take for options, and with another home: it looks for some there."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_") and name != PASSWORD}
+    kept = {name: value for name, value in environment().items() if not name.startswith("LOCUST_") and name != PASSWORD}
     base = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}  # found by the home, if not told
     return kept | base | {"HOME": str(home)}
 

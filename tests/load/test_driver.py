@@ -94,19 +94,6 @@ def test_a_trace_is_found_from_another_folder(monkeypatch: pytest.MonkeyPatch, t
         assert json.loads(Path(options["env"][SETTINGS]).read_text())["workload"] == told
 
 
-def test_modules_of_the_working_directory_come_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """None of them is run in place of a library, and those that no library has are found."""
-    hostile(tmp_path)
-    (tmp_path / "own.py").write_text("import sys, psutil, numpy, harness, queue\nprint(sys.argv[1:], sys.path[-1])\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", ["", *sys.path])
-    run = subprocess.run([*driver._python("own"), "a", "b"], capture_output=True, text=True, check=True, timeout=60)
-    assert run.stdout == f"{['a', 'b']} {tmp_path}\n"
-    assert not (tmp_path / "marker").exists()
-    monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
-    assert str(tmp_path) not in json.loads(driver._python("own")[-2])
-
-
 def test_locustfiles_import_libraries_before_what_lies_beside_them(tmp_path: Path) -> None:
     """Locust puts its working directory in front; `harness.load.users` puts it last, and it is still there."""
     folder = hostile(tmp_path)
