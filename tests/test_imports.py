@@ -18,6 +18,7 @@ BASE = (
     "harness.documents",
     "harness.history",
     "harness.children",
+    "harness.passwords",
 )
 PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
 
@@ -31,6 +32,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.units": ("harness.errors",),
     "harness.documents": ("harness.model",),
     "harness.history": (),
+    "harness.passwords": (),
     "harness.simulate": (*BASE, *PUBLIC_CACHES, "harness.simulate"),
     "harness.check.checkers": (*BASE, "cache_impls.protocol", "harness.check.checkers"),
     "harness.check": (*BASE, *PUBLIC_CACHES, "harness.check", "harness.simulate"),

@@ -12,6 +12,7 @@ from typing import Any
 
 from cache_impls.registry import SpecError, parse
 from harness.errors import UsageError
+from harness.passwords import shown
 from harness.serve.serving import Serving, serve
 
 
@@ -28,10 +29,10 @@ def main() -> int:
         spec = parse(job.pop("spec"))
         problem = serve(Serving(spec=spec, lifeline=True, **job), ready)
     except (UsageError, SpecError) as error:
-        print(error, file=sys.stderr)
+        print(shown(str(error)), file=sys.stderr)
         return 4
     if problem is not None:
-        print(problem, file=sys.stderr)
+        print(shown(problem), file=sys.stderr)
         return 1
     return 0
 
