@@ -16,6 +16,7 @@ from typer.exceptions import Abort, TyperException
 from harness.commands import chaos, check, gate, hitratio, load, serve, tune
 from harness.commands.common import console, reader_may_leave
 from harness.errors import CachegateError
+from harness.passwords import shown
 
 app = typer.Typer(
     add_completion=False,
@@ -83,5 +84,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"cachegate: {' '.join(message.split())}", file=sys.stderr)
+    print(f"cachegate: {shown(' '.join(message.split()))}", file=sys.stderr)
     return code
