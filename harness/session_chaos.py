@@ -18,7 +18,7 @@ from harness.chaos.comparing import compare
 from harness.chaos.document import ChaosDocument, DifferenceResult, ExperimentResult
 from harness.chaos.methods import look_through
 from harness.chaos.plan import NEEDS, Plan
-from harness.chaos.run import Run, prepare
+from harness.chaos.run import Outcome, Run, prepare
 from harness.chaos.topology import memory_bound_bytes, missing
 from harness.documents import WarningResult
 from harness.errors import HarnessError
@@ -56,6 +56,7 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
     read = {name: _read(path) for name, path in files.items()}
     lacks = {text: missing(text) for text in request.caches}  # before anything is started: a bad spec is told now
     found: list[ExperimentResult] = []
+    left: list[str] = []
     proxies = ""
     total = len(read) * len(request.caches)
     for experiment, planned in read.values():
@@ -65,10 +66,11 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
             if wanting:
                 found.append(judging.skipped(planned, text, role, wanting[0]))
                 continue
-            head = f"{len(found) + 1} of {total}, {planned.name} on {text}"
-            one, which = _one(experiment, planned, text, role, request, partial(_say, say, head))
+            head = f"{len(found) + 1} of {total}, {planned.name} on {mask(text)}"
+            one, outcome = _one(experiment, planned, text, role, request, partial(_say, say, head))
             found.append(one)
-            proxies = which
+            left += [outcome.left] if outcome.left else []
+            proxies = outcome.proxies
     differences = compare(found) if request.compared else ()
     verdict, reason = _verdict(request, found, differences)
     return ChaosDocument(
@@ -78,11 +80,14 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
         seed=request.seed,
         elapsed_seconds=time.monotonic() - began,
         environment=environment(),
-        arms=request.caches,
+        arms=tuple(map(shown, request.caches)),
         proxies=proxies,
         experiments=tuple(found),
         differences=tuple(differences),
-        warnings=tuple(_warnings(found, {text: memory_bound_bytes(text) for text in request.caches})),
+        warnings=(
+            *(WarningResult(message=each, remedy="remove them when it answers again") for each in left),
+            *_warnings(found, {mask(text): memory_bound_bytes(text) for text in request.caches}),
+        ),
     )
 
 
@@ -98,7 +103,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Plan]:
 
 def _one(
     experiment: dict[str, Any], planned: Plan, text: str, role: str, request: ChaosRequest, say: Say
-) -> tuple[ExperimentResult, str]:
+) -> tuple[ExperimentResult, Outcome]:
     began = time.monotonic()
     run = Run(planned, text, request.seed, say)
     prepare(run)
@@ -106,10 +111,10 @@ def _one(
         journal = run_experiment(
             json.loads(json.dumps(experiment)),  # it is written into
             settings=SETTINGS,
-            experiment_vars=({"spec": text, "seed": request.seed}, {}),
+            experiment_vars=({"spec": mask(text), "seed": request.seed}, {}),
         )
     except BrokenPipeError as error:  # else taken for a reader of ours who has left
-        raise HarnessError(f"{planned.name} on {text}: a part of the run died: {error}") from error
+        raise HarnessError(f"{planned.name} on {mask(text)}: a part of the run died: {error}") from error
     finally:
         run.close()
         prepare(None)
@@ -118,13 +123,13 @@ def _one(
     if journal["status"] == "interrupted":
         raise KeyboardInterrupt
     if run.outcome is None:
-        raise HarnessError(f"{planned.name} on {text} ended without a result (status {journal['status']})")
+        raise HarnessError(f"{planned.name} on {mask(text)} ended without a result (status {journal['status']})")
     result = judging.judge(planned, text, run.outcome, role=role, seconds=time.monotonic() - began)
     if request.journals is not None:
         path = request.journals / f"{planned.name}-{_filename(mask(text))}.json"
         path.write_text(json.dumps(masked(journal), indent=2, default=str) + "\n", encoding="utf-8")
         result = result.model_copy(update={"journal": str(path)})
-    return result, run.outcome.proxies
+    return result, run.outcome
 
 
 def _say(say: Say, head: str, line: str) -> None:
@@ -157,7 +162,7 @@ def _verdict(
 
 
 def _of_two(request: ChaosRequest, differences: tuple[DifferenceResult, ...]) -> tuple[Verdict, str]:
-    baseline, candidate = request.caches
+    baseline, candidate = map(shown, request.caches)
     verdicts = [each.verdict for each in differences if isinstance(each.verdict, Verdict)]
     if not verdicts:
         return Verdict.INCONCLUSIVE, "nothing could be compared"

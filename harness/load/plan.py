@@ -6,11 +6,13 @@ import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 import scenarios
 from harness.errors import UsageError
+from harness.passwords import shown
 
 FOLDER = Path(scenarios.__file__).parent / "load"
 LIFELINE = "CACHEGATE_LIFELINE"
@@ -94,26 +96,66 @@ def scenario(name: str) -> Scenario:
 
 
 class Target(_Frozen):
-    """Where a RESP server is."""
+    """Where a RESP server is, and how to be let in."""
 
     address: str
     port: int
     text: str
+    """As people may read it: without the password."""
     ours: bool
     """Whether it is a host of Cachegate (`resp://`); of other servers' keys only ours are touched."""
+    user: str = ""
+    password: str | None = Field(default=None, repr=False)
+
+    @property
+    def credentials(self) -> tuple[bytes, ...]:
+        """The words that AUTH takes; none where no password is given."""
+        words = [self.user] if self.user else []
+        return () if self.password is None else tuple(word.encode(*_ENCODING) for word in [*words, self.password])
+
+    def through(self, address: str, port: int) -> str:
+        """The URL of the same server by another way, as a proxy's is."""
+        return url(address, port, self.password, self.user)
 
 
 _SCHEMES = {"resp": True, "redis": False, "valkey": False}
+_ENCODING = ("utf-8", "surrogateescape")
+_MOST_PORT = 65_535
 
 
 def target(text: str) -> Target:
-    """`resp://HOST:PORT`, `valkey://HOST:PORT/0` or `redis://...`. Raises UsageError."""
-    scheme, separator, rest = text.partition("://")
+    """`resp://:PASSWORD@HOST:PORT`, `valkey://HOST:PORT/0` or `redis://USER:PASSWORD@...`, percent-encoded.
+
+    Raises UsageError.
+    """
+    scheme, _, rest = text.partition("://")
     place, _, database = rest.partition("/")
+    userinfo, at, place = place.rpartition("@")
+    user, colon, password = (unquote(part, *_ENCODING) for part in userinfo.partition(":"))
     address, _, port = place.rpartition(":")
-    if not separator or scheme not in _SCHEMES or not address or not port.isdecimal() or database not in ("", "0"):
+    good = scheme in _SCHEMES and address and _is_port(port) and database in ("", "0")
+    if "@" in text and not (good and at and colon):
+        raise UsageError(
+            f"{scheme}://... is no server; write resp://:PASSWORD@127.0.0.1:6380, with / and @ in it as %2F and %40"
+        )
+    if not good:
         raise UsageError(f"{text!r} is no server; write resp://127.0.0.1:6380 or valkey://127.0.0.1:6379/0")
-    return Target(address=address.strip("[]"), port=int(port), text=text, ours=_SCHEMES[scheme])
+    return Target(
+        address=address.strip("[]"), port=int(port), text=shown(text), ours=_SCHEMES[scheme], user=user,
+        password=password if at else None,
+    )  # fmt: skip
+
+
+def url(address: str, port: int, password: str | None, user: str = "") -> str:
+    """Of a server, as `target` reads it."""
+    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    if password is None:
+        return f"resp://{place}"
+    return f"resp://{quote(user, '', *_ENCODING)}:{quote(password, '', *_ENCODING)}@{place}"
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_PORT)) and int(text) <= _MOST_PORT
 
 
 def is_target(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -19,6 +20,8 @@ from harness.load.watch import Looks
 
 _OPERATIONS = tuple(NAMES.values())
 _FAILED = ("error", "refused", "unknown")
+_COUNT = re.compile("-?[0-9]{1,18}")
+"""What a server may tell as a count."""
 
 
 def phases(result: dict[str, Any], scenario: Scenario, place: int, looks: Looks | None) -> tuple[LoadPhaseResult, ...]:
@@ -102,9 +105,10 @@ def counts(clients: Counter[str], before: dict[str, str], after: dict[str, str])
     """The same operations as the clients, the host and the cache counted them."""
 
     def grown(*names: str) -> int | None:
-        if not all(after.get(name, "").lstrip("-").isdigit() for name in names):
+        counted = [(before.get(name, "0"), after.get(name, "")) for name in names]
+        if not all(_COUNT.fullmatch(count) for both in counted for count in both):
             return None
-        return sum(int(after[name]) - int(before.get(name, "0")) for name in names)
+        return sum(int(now) - int(then) for then, now in counted)
 
     cache_reads, cache_hits = grown("cache_hits", "cache_misses"), grown("cache_hits")
     if cache_reads is None:  # a Redis or Valkey

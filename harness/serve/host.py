@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.serve.connection import Connection
 
 OPERATIONS = ("get", "set", "delete", "clear", "size")
+"""Of users."""
 EDGES_SECONDS = (
     *(1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
@@ -33,7 +34,9 @@ EDGES_SECONDS = (
 _RECEIVED_BYTES = 256 * 1024
 """Of one read from a socket, at most."""
 DRAIN_SECONDS = 5.0
-_PROBE = "cachegate:health"
+PROBE = "probe"
+"""The name under which what health asks of the cache is counted, apart from what its users ask."""
+_PROBE_KEY = "cachegate:health"
 
 
 class Tally:
@@ -62,13 +65,17 @@ class Host:
         spec: str,
         limits: Limits = Limits(),  # noqa: B008  # immutable
         debug: Debug | None = None,
+        password: str | None = None,
     ) -> None:
         self.cache = cache
         self.debug = debug
         self.spec = mask(spec)
         """As clients and operators may see it."""
+        self.password = password
+        """Without it a client is nobody; None: nobody is asked."""
+        self.spec = spec
         self.limits = limits
-        self.tallies = {name: Tally() for name in OPERATIONS}
+        self.tallies = {name: Tally() for name in (*OPERATIONS, PROBE)}
         self.errors: dict[str, int] = {}
         """By the name of what the cache raised."""
         self.connections: set[Connection] = set()
@@ -83,9 +90,14 @@ class Host:
         self.delete = self._timed("delete", cache.delete)
         self.clear = self._timed("clear", cache.clear)
         self.size = self._timed("size", cache.size)
+        self._probe_get = self._timed("get", cache.get, PROBE)
+        self._probe_set = self._timed("set", cache.set, PROBE)
+        self._probe_delete = self._timed("delete", cache.delete, PROBE)
 
-    def _timed(self, name: str, operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        tally, edges = self.tallies[name], _EDGES_NS
+    def _timed(
+        self, name: str, operation: Callable[..., Awaitable[Any]], counted_as: str | None = None
+    ) -> Callable[..., Awaitable[Any]]:
+        tally, edges = self.tallies[counted_as or name], _EDGES_NS
 
         async def timed(*args: Any) -> Any:
             began_ns = perf_counter_ns()
@@ -111,8 +123,9 @@ class Host:
 
     def info(self) -> dict[str, object]:
         """What INFO says: the server, its clients, and what was asked of the cache."""
-        counts = {f"cachegate_{name}_ok": tally.ok for name, tally in self.tallies.items()}
-        failed = {f"cachegate_{name}_errors": tally.errors for name, tally in self.tallies.items()}
+        of_users = {name: self.tallies[name] for name in OPERATIONS}
+        counts = {f"cachegate_{name}_ok": tally.ok for name, tally in of_users.items()}
+        failed = {f"cachegate_{name}_errors": tally.errors for name, tally in of_users.items()}
         return {
             "redis_version": "7.0.0",  # clients look at it to know what they may ask
             "redis_mode": "standalone",
@@ -124,7 +137,7 @@ class Host:
             "connected_clients": len(self.connections),
             "total_connections_received": self.accepted,
             "rejected_connections": self.refused,
-            "cachegate_cache_seconds": f"{sum(tally.seconds_ns for tally in self.tallies.values()) / 1e9:.9f}",
+            "cachegate_cache_seconds": f"{sum(tally.seconds_ns for tally in of_users.values()) / 1e9:.9f}",
             **counts,
             **failed,
             **self._own_counters(),
@@ -139,13 +152,13 @@ class Host:
         return {f"cache_{name}": stats[name] for name in COUNTERS if type(stats.get(name)) is int}
 
     async def health(self) -> dict[str, object]:
-        """Use the cache as a client would, and say how that went. Counted as any other use."""
+        """Use the cache as a client would, and say how that went. Counted as `PROBE`, apart from clients' use."""
         value = b"%d" % time.monotonic_ns()
         began_ns = perf_counter_ns()
         try:
-            await self.set(_PROBE, value, 60.0)
-            found = await self.get(_PROBE)
-            await self.delete(_PROBE)
+            await self._probe_set(_PROBE_KEY, value, 60.0)
+            found = await self._probe_get(_PROBE_KEY)
+            await self._probe_delete(_PROBE_KEY)
             problem = "" if found in (value, None) else f"get answered {found!r} for what set had just written"
         except CacheError as raised:
             problem = str(raised)

@@ -6,7 +6,6 @@ on the host's own event loop, so a host that answers no client answers no operat
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,10 +21,13 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from harness.passwords import same
+from harness.serve.addressed import Addressed
 from harness.serve.host import EDGES_SECONDS, Host
 
 FLAGS = {
@@ -39,8 +41,11 @@ _FALLBACKS = {"miss": "fallbacks_miss", "error": "fallbacks_error"}
 _COUNTERS = ("hits", "misses", "sets", "deletes", "evictions", "expirations")
 
 
-def application(host: Host, token: str | None) -> Starlette:
-    """The three pages. Without a token flags can be read and not changed."""
+def application(host: Host, token: str | None, address: str) -> Starlette:
+    """The three pages. With a token flags are for those who have it; without one they can be read and not changed.
+
+    address is the one that the port listens on: a request for any other server is refused.
+    """
     registry = CollectorRegistry()
     registry.register(_HostCollector(host))
     ProcessCollector(registry=registry)
@@ -54,6 +59,8 @@ def application(host: Host, token: str | None) -> Starlette:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def flags(request: Request) -> Response:
+        if token is not None and not _knows(request, token):
+            return JSONResponse({"error": "a token is needed: Authorization: Bearer"}, status_code=403)
         if request.method == "PUT":
             return await _change(host, request, token)
         return JSONResponse(_flags(host))
@@ -67,7 +74,8 @@ def application(host: Host, token: str | None) -> Starlette:
             Route("/health", health),
             Route("/metrics", metrics),
             Route("/flags", flags, methods=["GET", "PUT"]),
-        ]
+        ],
+        middleware=[Middleware(Addressed, address=address)],
     )
 
 
@@ -83,19 +91,18 @@ class OpsServer(uvicorn.Server):
 def server(host: Host, address: str, port: int, token: str | None) -> OpsServer:
     """A server for the port, to be awaited."""
     config = uvicorn.Config(
-        application(host, token), host=address, port=port, log_level="error", access_log=False, lifespan="off"
+        application(host, token, address), host=address, port=port, log_level="error", access_log=False, lifespan="off"
     )
     return OpsServer(config)
 
 
+def _knows(request: Request, token: str) -> bool:
+    return same(request.headers.get("authorization", "").removeprefix("Bearer ").encode(), token)
+
+
 async def _change(host: Host, request: Request, token: str | None) -> Response:
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if token is None or not hmac.compare_digest(given.encode(), token.encode()):
-        why = (
-            "start the host with a token in CACHEGATE_TOKEN to change flags"
-            if token is None
-            else "a token is needed: Authorization: Bearer"
-        )
+    if token is None:
+        why = "start the host with a token in CACHEGATE_TOKEN to change flags"
         return JSONResponse({"error": why}, status_code=403)
     try:
         wanted = await request.json()

@@ -22,6 +22,8 @@ _MAX_LINE = 64 * 1024
 _MOST_SKIPPED = 1 << 30
 """Bytes of a word, or words, that are waited for where there is no memory."""
 _ARRAY, _BULK = b"*"[0], b"$"[0]
+_OF_HTTP = (b"post", b"host:")
+"""Words that begin a line of every request by which a browser could send commands in its body."""
 
 Command = list[bytes]
 
@@ -194,7 +196,10 @@ class Parser:
             raise ProtocolError("too big inline request")
         if stop < 0:
             return None, len(data) + 1
-        return data[at:stop].split(), stop + 1
+        words = data[at:stop].split()
+        if words and words[0].lower() in _OF_HTTP:
+            raise ProtocolError("this is no HTTP server")
+        return words, stop + 1
 
 
 _COUNTS = {b"*%d" % count: count for count in range(1, 8)}

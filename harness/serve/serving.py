@@ -34,13 +34,15 @@ class Serving:
     address: str = "127.0.0.1"
     port: int = 0
     ops_port: int | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     capacity: int | None = None
     limits: Limits = field(default_factory=Limits)
     lifeline: bool = False
     """Whether the end of standard input ends it."""
     debug: bool = False
-    """Whether it can be broken from within (the command DEBUG); for chaos alone."""
+    """Whether it can be broken from within (the command DEBUG), by those who know the password; for chaos alone."""
+    password: str | None = field(default=None, repr=False)
+    """That clients have to give (AUTH); None: everybody may ask everything."""
 
 
 def serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> str | None:
@@ -68,7 +70,7 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
     cache = serving.spec.build(capacity=serving.capacity)
     if cache.initialize is not None:
         await cache.initialize()
-    host = Host(cache, serving.spec.text, serving.limits, debug)
+    host = Host(cache, serving.spec.text, serving.limits, debug, serving.password)
     server = await loop.create_server(lambda: Connection(host), sock=listening, backlog=_BACKLOG)
     ops = ops_task = None
     if operators is not None:

@@ -27,7 +27,7 @@ class Played(Duel):
 
     def __init__(self, make: Callable[[int], Pair], pairs: int | None = None) -> None:
         load = Load(scenario=scenario("stress"), workload="ycsb-b", users=10, seconds=60, rate=0, seed=1)
-        super().__init__(load, ("old", "new"), LOAD_GATED, pairs)
+        super().__init__(load, ("old", "new"), LOAD_GATED, lambda _keys, _seconds: lambda: None, pairs)
         self._make = make
         self.play(lambda _: None)
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from harness.errors import UsageError
 from harness.load.plan import CONDITIONS, FOLDER, Scenario, is_target, names, scenario, target
 from harness.measure.workload import parse
+from harness.passwords import shown
 
 NEEDED = ["concurrency", "llm", "load", "soak", "spike", "stress"]
 OF_EXPERIMENTS = ["chaos", "herd"]
@@ -57,3 +58,58 @@ def test_targets() -> None:
     for text in ("127.0.0.1:6380", "http://a:1", "valkey://a:1/3", "resp://:1", "resp://a:b", "resp://a"):
         with pytest.raises(UsageError, match="is no server"):
             target(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "user", "password"),
+    [
+        ("valkey://:p%40s%2Fs%3A%3F@h:6379/0", "", "p@s/s:?"),
+        ("resp://me:pw@[::1]:6379", "me", "pw"),
+        ("redis://me:a:b@h:6379", "me", "a:b"),
+        ("resp://:%FF@h:6379", "", "\udcff"),
+        ("resp://:a?b@h:6379", "", "a?b"),
+        ("resp://:a@b@h:6379", "", "a@b"),
+    ],
+)
+def test_a_password_travels_in_the_address(text: str, user: str, password: str) -> None:
+    """Percent-encoded; a proxy's address has it too, and what people read does not."""
+    found = target(text)
+    assert (found.user, found.password) == (user, password)
+    through = target(found.through("127.0.0.1", 1))
+    assert (through.address, through.port, through.credentials) == ("127.0.0.1", 1, found.credentials)
+    assert found.text == text.replace(text[text.index("://") + 3 : text.rindex("@") + 1], "")
+    assert password not in repr(found).replace("resp", "")
+
+
+def test_without_a_password_there_are_no_credentials() -> None:
+    """An empty one is one."""
+    assert target("resp://h:1").credentials == ()
+    assert target("resp://:@h:1").credentials == (b"",)
+    assert target("resp://me:pw@h:1").credentials == (b"me", b"pw")
+
+
+@pytest.mark.parametrize(
+    "text", ["resp://pw@h:1", "resp://:p/w@h:1", "resp://:pw@h", "valkey://:pw@h:1/3", "resp://:pw@"]
+)
+def test_a_wrong_address_is_told_without_its_password(text: str) -> None:
+    """In one line with what to write."""
+    with pytest.raises(UsageError, match="write resp://:PASSWORD@") as told:
+        target(text)
+    assert "pw" not in str(told.value)
+    assert "p/w" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("valkey://:pw@h:1/0", "valkey://h:1/0"),
+        ("hierarchy?l2=valkey%3A%2F%2F%3Ap%2540w%40h%3A1&l1=legacy", "hierarchy?l2=valkey%3A%2F%2Fh%3A1&l1=legacy"),
+        ("hierarchy?l2=resp://:pw@h:1", "hierarchy?l2=resp://h:1"),
+        ("no cache 'redis://me:p@w@h:1'", "no cache 'redis://h:1'"),
+        ("improved?max_memory_mb=64", "improved?max_memory_mb=64"),
+        ("valkey://127.0.0.1:6379/0 answered me@example", "valkey://127.0.0.1:6379/0 answered me@example"),
+    ],
+)
+def test_what_people_read_has_no_password(text: str, seen: str) -> None:
+    """Wherever an address stands."""
+    assert shown(text) == seen

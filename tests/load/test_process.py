@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import gevent
 import pytest
+from hostile_servers import hostile
 
 from harness.errors import UsageError
+from harness.history import FOREIGN
 from harness.load.client import Client
 from harness.load.drive import Drive, Orders
 from harness.load.plan import scenario
@@ -114,3 +117,27 @@ def test_an_answer_in_between_begins_the_patience_anew(monkeypatch: pytest.Monke
 
     looked(made, monkeypatch, 60, answer)
     assert not line.cut
+
+
+@pytest.mark.parametrize("mode", ["drip", "silent"])
+def test_a_watchdog_cuts_what_is_overdue(mode: str) -> None:
+    """A byte now and then is no answer: the call ends, and so does its user's wait."""
+    with hostile(mode) as server:
+        made = drive(targets=(f"resp://127.0.0.1:{server.port}",))
+        made.patience_seconds = 0.2
+        client = made.clients[0]
+        watching = gevent.spawn(made.watch)
+        with gevent.Timeout(30):
+            client.connect()
+            assert client.request(0, 0) is FOREIGN
+        watching.kill()
+        client.close()
+        made.pacer.end()
+    assert made.samples.failures == {"0/connection lost": 1}
+
+
+def test_an_answer_has_room_for_any_value_that_users_write() -> None:
+    """And not for so much that a hundred users together fill the memory."""
+    made = drive()
+    assert max(made.sizes) + 64 * 1024 < made.most_bytes < 1_000_000
+    made.pacer.end()

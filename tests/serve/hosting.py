@@ -11,6 +11,7 @@ import uvloop
 
 from cache_impls.registry import make
 from harness.serve.connection import Connection
+from harness.serve.debug import Debug
 from harness.serve.host import Host
 from harness.serve.resp import Limits, array, bulk
 
@@ -43,12 +44,13 @@ class Client:
 
 
 def hosted(
-    body: Callable[[Host, Callable[[], Awaitable[Client]]], Awaitable[None]], cache: Any = None, **limits: int
-) -> Host:
+    body: Callable[[Host, Callable[[], Awaitable[Client]]], Awaitable[None]], cache: Any = None,
+    password: str | None = None, debug: Debug | None = None, **limits: int,
+) -> Host:  # fmt: skip
     """Run body against a host of cache, and drain it."""
 
     async def main() -> Host:
-        host = Host(make("improved") if cache is None else cache, "it", Limits(**limits))
+        host = Host(make("improved") if cache is None else cache, "it", Limits(**limits), debug, password)
         server = await asyncio.get_running_loop().create_server(lambda: Connection(host), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         writers = []

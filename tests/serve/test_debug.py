@@ -43,6 +43,19 @@ def test_ballast_is_held_and_let_go() -> None:
     assert faults.answer(b"BALLAST", [b"1"]) == b":1\r\n"
 
 
+def test_all_ballast_together_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many commands it comes in; what was let go counts no more."""
+    monkeypatch.setattr(debug, "MOST_BYTES", 10_000)
+    faults = Debug()
+    assert faults.answer(b"BALLAST", [b"6000"]) == b":6000\r\n"
+    for word in (b"BALLAST", b"FRAGMENT"):
+        with pytest.raises(ValueError, match="and 6000 are held"):
+            faults.answer(word, [b"6000"])
+    assert faults.answer(b"BALLAST", [b"4000"]) == b":10000\r\n"
+    faults.answer(b"RELEASE", [])
+    assert faults.answer(b"BALLAST", [b"10000"]) == b":10000\r\n"
+
+
 def test_ballast_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the process lives."""
 
@@ -54,7 +67,7 @@ def test_ballast_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "words", [[b"NOTHING"], [b"SLEEP"], [b"SLEEP", b"1", b"2"], [b"WALL", b"x"], [b"BALLAST", b"-1"]]
+    "words", [[b"NOTHING"], [b"SLEEP"], [b"SLEEP", b"1", b"2"], [b"WALL", b"x"], [b"WALL", b"inf"], [b"BALLAST", b"-1"]]
 )
 def test_what_is_no_fault_is_refused(words: list[bytes]) -> None:
     """With a ValueError, which the host turns into an error reply."""

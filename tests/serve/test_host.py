@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from hosting import Client, hosted
 
+from harness.serve.commands import COMMANDS
 from harness.serve.connection import Connection
+from harness.serve.debug import Debug
 from harness.serve.host import Host
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -249,11 +251,142 @@ def test_caches_that_wait_find_their_task() -> None:
 
 
 def test_there_is_no_debug_unasked() -> None:
-    """DEBUG is for hosts that chaos starts."""
+    """DEBUG is for hosts that chaos starts, and of those for whoever knows the password."""
 
     async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
         answer = await (await client()).ask("DEBUG", "SLEEP", "1")
         assert answer is not None
         assert b"DEBUG is for" in answer
+
+    hosted(body)
+    hosted(body, debug=Debug())
+
+
+HTTP = (
+    b"POST / HTTP/1.1\r\nContent-Type: text/plain\r\n\r\nFLUSHALL\r\n",
+    b"post / HTTP/1.1\r\nFLUSHALL\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1:6380\r\nFLUSHALL\r\n",
+    b"PUT / HTTP/1.1\r\nhOST: rebound.example\r\n\r\n*1\r\n$8\r\nFLUSHALL\r\n",
+)
+"""What a browser sends for a page of somebody else."""
+
+
+@pytest.mark.parametrize("sent", HTTP)
+def test_a_request_of_http_does_nothing(sent: bytes) -> None:
+    """It ends its connection; what was asked before it is answered, nothing after it."""
+
+    async def body(host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        page, other = await client(), await client()
+        assert await other.ask("SET", "a", "1") == b"+OK"
+        page.send("PING")
+        page.writer.write(sent)
+        said = await page.reader.read()
+        assert said.startswith(b"+PONG\r\n")
+        assert said.endswith(b"-ERR Protocol error: this is no HTTP server\r\n")
+        assert await other.ask("GET", "a") == b"1"
+        assert host.refused == 1
+
+    hosted(body)
+
+
+def test_words_of_http_are_keys_and_values_like_others() -> None:
+    """Where they are no command."""
+
+    async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one = await client()
+        assert await one.ask("SET", "POST", "Host:") == b"+OK"
+        one.writer.write(b"GET POST\r\n")
+        assert [await one.line(), await one.line()] == [b"$5", b"Host:"]
+        assert await one.ask("POST") == (await one.ask("LPUSH") or b"").replace(b"LPUSH", b"POST")
+
+    hosted(body)
+
+
+WORD = "open\udcff sesame"
+"""A password may be any bytes."""
+GIVEN = WORD.encode("utf-8", "surrogateescape")
+
+
+def test_a_password_is_asked_before_anything_else() -> None:
+    """A client without it may give it, and leave; with it all is as ever; who resets gives it again."""
+
+    async def body(host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one = await client()
+        nobody = sorted({*COMMANDS} - {b"AUTH", b"HELLO", b"QUIT", b"RESET"})
+        for name in [*nobody, b"LPUSH"]:
+            assert await one.ask(name, "a", "b") == b"-NOAUTH Authentication required."
+        assert await one.ask("HELLO", "3") == b"-NOAUTH Authentication required."
+        assert await one.ask("AUTH") == b"-ERR wrong number of arguments for 'auth' command"
+        for wrong in ((b"",), (GIVEN + b"x",), (GIVEN[:-1],), (b"admin", GIVEN), (b"default", b"x"), (b"", GIVEN)):
+            assert await one.ask("AUTH", *wrong) == b"-WRONGPASS invalid username-password pair"
+            assert await one.ask("FLUSHALL") == b"-NOAUTH Authentication required."
+        assert await one.ask("HELLO", "3", "AUTH", "default", "x") == b"-WRONGPASS invalid username-password pair"
+        assert await one.ask("AUTH", GIVEN) == b"+OK"
+        assert await one.ask("GET", "a") is None  # in RESP 2: a HELLO that is refused changes nothing
+        assert await one.ask("RESET") == b"+RESET"
+        assert await one.ask("GET", "a") == b"-NOAUTH Authentication required."
+        assert await one.ask("AUTH", "default", GIVEN) == b"+OK"
+        assert await one.ask("SET", "a", "1") == b"+OK"
+        assert await one.ask("QUIT") == b"+OK"
+        assert [host.tallies[name].ok for name in ("get", "set", "clear")] == [1, 1, 0]
+
+    hosted(body, password=WORD)
+
+
+def test_a_password_and_what_follows_it_may_come_together() -> None:
+    """As pipelines do; and HELLO takes it too, with a name."""
+
+    async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one, other = await client(), await client()
+        one.send("GET", "a")
+        one.send("AUTH", GIVEN)
+        one.send("PING")
+        assert [await one.line() for _ in range(3)] == [b"-NOAUTH Authentication required.", b"+OK", b"+PONG"]
+        other.send("HELLO", "2", "AUTH", "default", GIVEN, "SETNAME", "me")
+        other.send("PING", "end")
+        while await other.line() != b"end":
+            pass
+        assert await other.ask("CLIENT", "GETNAME") == b"me"
+
+    hosted(body, password=WORD)
+
+
+def test_debug_is_there_for_those_who_have_the_password() -> None:
+    """And for nobody else."""
+
+    async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one = await client()
+        assert await one.ask("DEBUG", "BALLAST", "10") == b"-NOAUTH Authentication required."
+        assert await one.ask("AUTH", GIVEN) == b"+OK"
+        assert await one.ask("DEBUG", "BALLAST", "10") == b":10"
+
+    hosted(body, password=WORD, debug=Debug())
+
+
+def test_without_a_password_nobody_is_asked() -> None:
+    """AUTH says so; HELLO takes one that is not needed, as Redis does."""
+
+    async def body(_host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one = await client()
+        assert await one.ask("AUTH", "x") == b"-ERR AUTH called, but this server has no password"
+        assert await one.ask("HELLO", "2", "AUTH", "default", "x") == b"*14"
+
+    hosted(body)
+
+
+def test_a_probe_is_no_operation_of_users() -> None:
+    """It is counted under a name of its own, and INFO does not know it."""
+
+    async def body(host: Host, client: Callable[[], Awaitable[Client]]) -> None:
+        one = await client()
+        before = await one.ask("INFO")
+        assert (await host.health())["status"] == "pass"
+        assert [host.tallies[name].ok for name in ("get", "set", "delete", "probe")] == [0, 0, 0, 3]
+        after = await one.ask("INFO")
+        assert before is not None
+        assert after is not None
+        told = [line for line in after.splitlines() if line.startswith(b"cachegate_")]
+        assert told == [line for line in before.splitlines() if line.startswith(b"cachegate_")]
+        assert b"probe" not in after
 
     hosted(body)

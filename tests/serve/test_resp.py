@@ -129,3 +129,24 @@ def test_a_command_without_room_is_left_out_and_no_other(commands: list[Command]
     after = parser.skip(data[where:]) if where < len(data) else []
     assert before == commands[: len(before)]
     assert after == [NO_ROOM, *commands[len(before) + 1 :]]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+@pytest.mark.parametrize(
+    ("sent", "before"),
+    [
+        (b"POST / HTTP/1.1\r\nFLUSHALL\r\n", []),
+        (b"GET / HTTP/1.1\r\nAccept: a\r\nHost: h\r\nFLUSHALL\r\n", [b"GET", b"Accept:"]),
+    ],
+)
+def test_http_is_found_in_whatever_pieces_it_comes(sent: bytes, before: list[bytes], size: int) -> None:
+    """What came whole before it is handed on, nothing after it."""
+    parser, names = Parser(Limits()), list[bytes]()
+
+    def feed() -> None:
+        for start in range(0, len(sent), size):
+            names.extend(command[0] for command in parser.feed(sent[start : start + size]))
+
+    with pytest.raises(ProtocolError, match="no HTTP server") as wrong:
+        feed()
+    assert [*names, *(command[0] for command in wrong.value.before)] == before

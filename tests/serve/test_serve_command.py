@@ -149,8 +149,9 @@ def test_the_operators_port() -> None:
         status, text = fetch(f"{host.ops}/health")
         assert (status, json.loads(text)["status"]) == (200, "pass")
         status, text = fetch(f"{host.ops}/metrics")
-        assert 'cache_operations_total{operation="get",status="ok"} 1.0' in text
-        assert 'cache_operation_duration_seconds_count{operation="get"} 1.0' in text
+        assert 'cache_operations_total{operation="probe",status="ok"} 3.0' in text
+        assert 'cache_operations_total{operation="get",status="ok"} 0.0' in text
+        assert 'cache_operation_duration_seconds_count{operation="probe"} 3.0' in text
         assert 'cache_counters_total{counter="hits"} 1.0' in text
         assert "process_resident_memory_bytes" in text
         assert fetch(f"{host.ops}/flags") == (200, "{}")
@@ -171,10 +172,11 @@ def test_health_fails_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_flags_of_a_migration() -> None:
-    """Read by everybody, changed with the token, and what cannot be is said."""
+    """Read and changed with the token, and what cannot be is said."""
     with served("migration?stage=off", token=WORD) as host:
         url = f"{host.ops}/flags"
-        assert json.loads(fetch(url)[1]) == {"stage": "off", "percentage": 100}
+        assert fetch(url)[0] == fetch(url, token=WORD + "x")[0] == 403
+        assert json.loads(fetch(url, token=WORD)[1]) == {"stage": "off", "percentage": 100}
         assert fetch(url, {"stage": "dualwrite"})[0] == 403
         assert fetch(url, {"stage": "dualwrite"}, token=WORD + "x")[0] == 403
         assert json.loads(fetch(url, {"stage": "dualwrite"}, token=WORD)[1])["stage"] == "dualwrite"
@@ -182,13 +184,30 @@ def test_flags_of_a_migration() -> None:
         assert status == 400
         assert "next stage is shadow" in text
         assert fetch(url, {"colour": 1}, token=WORD)[0] == 400
-        assert json.loads(fetch(url)[1])["stage"] == "dualwrite"
+        assert json.loads(fetch(url, token=WORD)[1])["stage"] == "dualwrite"
         assert "migration_fallbacks_total" in fetch(f"{host.ops}/metrics")[1]
 
 
+def test_a_request_for_another_server_is_refused() -> None:
+    """A page whose name was made to mean this machine reads nothing, whatever it asks for."""
+    with served() as host:
+        for page in ("health", "metrics", "flags", "nothing"):
+            request = urllib.request.Request(f"{host.ops}/{page}", headers={"Host": "rebound.example"})  # noqa: S310  # http, on the loopback
+            with pytest.raises(HTTPError) as refused, urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):  # noqa: S310  # as above
+                pass
+            with refused.value:
+                assert (refused.value.code, "another server" in refused.value.read().decode()) == (403, True)
+        port = host.ops.rpartition(":")[2]
+        assert fetch(f"http://localhost:{port}/health")[0] == 200
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE_SECONDS) as old:
+            old.sendall(b"GET /health HTTP/1.0\r\n\r\n")  # from before there was a Host
+            assert b" 200 " in old.recv(64)
+
+
 def test_without_a_token_nothing_is_changed() -> None:
-    """And it says how to allow it."""
+    """And it says how to allow it; to read is open."""
     with served("migration") as host:
+        assert fetch(f"{host.ops}/flags")[0] == 200
         status, text = fetch(f"{host.ops}/flags", {"percentage": 1})
         assert status == 403
         assert "CACHEGATE_TOKEN" in text

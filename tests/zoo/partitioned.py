@@ -9,6 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import hiredis
 
@@ -61,8 +62,8 @@ class AnothersAnswer:
     promises = Promises(forgets=True)
 
     def __init__(self, l2: str = "resp://127.0.0.1:6379", max_entries: int = 1_000) -> None:
-        address, _, port = l2.partition("://")[2].partition("/")[0].rpartition(":")
-        self._address, self._port = address, int(port)
+        place = urlsplit(l2)
+        self._address, self._port, self._password = place.hostname, place.port, unquote(place.password or "")
         self._max_entries = max_entries
         self._lock = asyncio.Lock()
         self._reader: asyncio.StreamReader | None = None
@@ -103,6 +104,9 @@ class AnothersAnswer:
                     if self._reader is None or self._writer is None:
                         self._reader, self._writer = await asyncio.open_connection(self._address, self._port)
                         self._parser = hiredis.Reader()
+                        if self._password:
+                            self._writer.write(b"AUTH %b\r\n" % self._password.encode())
+                            await self._reader.readline()
                     sent = [b"*%d\r\n" % len(words), *(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)]
                     self._writer.write(b"".join(sent))
                     while (answer := self._parser.gets()) is False:

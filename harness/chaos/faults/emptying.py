@@ -11,8 +11,7 @@ from harness.chaos.topology import Topology
 from harness.chaos.undo import Undo
 from harness.chaos.witness import answers, call
 from harness.history import MISS, NO_KEY, NO_TTL, Op, Outcome
-from harness.load.connection import Connection, command
-from harness.load.plan import target
+from harness.load.connection import command, connect
 from harness.load.samples import FILLER, REQUESTS
 from harness.measure.generate import draw
 from harness.measure.workload import parse
@@ -41,14 +40,14 @@ class Flush:
         start_ns, outcome = time.monotonic_ns(), Outcome.UNKNOWN
         try:
             self._answer = call(self._topology.host.url, b"FLUSHALL")
-            if self._answer == b"+OK":
+            if self._answer == b"OK":
                 outcome = Outcome.OK
         finally:
             self._rows.append(_row(Op.CLEAR, NO_KEY, MISS, NO_TTL, start_ns, outcome))
 
     def fired(self) -> Evidence:
         """It said so."""
-        return Evidence(self._answer == b"+OK", f"FLUSHALL answered {self._answer.decode()}")
+        return Evidence(self._answer == b"OK", f"FLUSHALL answered {self._answer.decode()}")
 
     def end(self) -> None:
         """Nothing."""
@@ -85,8 +84,7 @@ class MassExpiry:
 
     def begin(self) -> None:
         """Write them all, as operations of the history."""
-        place = target(self._topology.host.url)
-        connection = Connection(place.address, place.port)
+        connection = connect(self._topology.host.url)
         ttl_ms = b"%d" % round(self._ttl * 1000)
         try:
             for number, size in self._size_of.items():

@@ -15,8 +15,7 @@ class RedisUser(User):
 
     def on_start(self) -> None:
         """Connect."""
-        address, _, port = (self.host or "").removeprefix("resp://").partition(":")
-        self._client = redis.Redis(address, int(port))
+        self._client = redis.Redis.from_url((self.host or "").replace("resp://", "redis://"))
         self._value = b"x" * 1_000
 
     @task
