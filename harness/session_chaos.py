@@ -80,7 +80,7 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
         seed=request.seed,
         elapsed_seconds=time.monotonic() - began,
         environment=environment(),
-        arms=tuple(map(shown, request.caches)),
+        arms=tuple(map(mask, request.caches)),
         proxies=proxies,
         experiments=tuple(found),
         differences=tuple(differences),
@@ -162,7 +162,7 @@ def _verdict(
 
 
 def _of_two(request: ChaosRequest, differences: tuple[DifferenceResult, ...]) -> tuple[Verdict, str]:
-    baseline, candidate = map(shown, request.caches)
+    baseline, candidate = map(mask, request.caches)
     verdicts = [each.verdict for each in differences if isinstance(each.verdict, Verdict)]
     if not verdicts:
         return Verdict.INCONCLUSIVE, "nothing could be compared"

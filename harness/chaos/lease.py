@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import subprocess
+import sys
 import threading
 from types import TracebackType
 

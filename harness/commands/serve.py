@@ -36,16 +36,19 @@ def serve(
 ) -> None:
     """Serve a cache to any Redis client, until ^C or SIGTERM.
 
-    /flags can be changed with the token that CACHEGATE_TOKEN holds.
+    Clients need the password that CACHEGATE_PASSWORD holds, if it does; /flags the token of CACHEGATE_TOKEN.
     """
     try:
         import harness.serve.serving  # noqa: F401  # what it needs is told now
     except ImportError as error:
         raise UsageError(f"serving needs the package {error.name}: {_NEEDED}") from error
     token = os.environ.get("CACHEGATE_TOKEN") or None
-    if bind not in _LOOPBACK:
+    password = os.environ.get("CACHEGATE_PASSWORD") or None
+    if bind not in _LOOPBACK and password is None:
         typer.echo(
-            f"cachegate: {bind} is not the loopback: everybody who reaches it can read and clear this cache", err=True
+            f"cachegate: {bind} is not the loopback: everybody who reaches it can read and clear this cache; "
+            "set CACHEGATE_PASSWORD to ask clients for a password",
+            err=True,
         )
 
     def ready(where: dict[str, Any]) -> None:
@@ -61,6 +64,7 @@ def serve(
         "port": port,
         "ops_port": ops_port,
         "token": token,
+        "password": password,
         "capacity": capacity,
         "limits": {"key": max_key, "value": max_value},
     }
