@@ -34,9 +34,11 @@ def main() -> None:
         events.write(json.dumps({"event": event} | more) + "\n")
         events.flush()
 
-    from harness.check import work  # after the clock is installed
+    from cache_impls.guard import install as guard_servers  # after the clock is installed, as all below
+    from harness.check import work
     from harness.simulate.tape import said
 
+    guard_servers()
     try:
         if job.get("real"):
             work.run_really(job, emit)

@@ -36,6 +36,9 @@ def main() -> None:
     import socket  # after the clock is installed, as all below
 
     import harness.measure.trial_run  # noqa: F401  # for the forks, that all may share it
+    from cache_impls.guard import install as guard_servers
+
+    guard_servers()
 
     if os.getcwd() not in sys.path:  # noqa: PTH109  # pathlib would say the same
         # Last, so that a user's folder can hide neither our modules nor the standard library's.
