@@ -15,6 +15,7 @@ from typer.exceptions import Abort, TyperException
 
 from harness.commands import chaos, check, gate, hitratio, load, serve, tune
 from harness.commands.common import console, reader_may_leave
+from harness.commands.swept import swept
 from harness.errors import CachegateError
 
 app = typer.Typer(
@@ -67,7 +68,8 @@ def main() -> NoReturn:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(arguments, standalone_mode=False)
+        with swept(arguments):
+            code = app(arguments, standalone_mode=False)
     except TyperException as error:
         return _complain(error.format_message(), 4)
     except CachegateError as error:
