@@ -12,11 +12,13 @@ from functools import lru_cache, partial
 from typing import Any
 
 from cache_impls.protocol import COUNTERS, Capability, Promises
+from cache_impls.servers import refusal
 
 CAPACITY_NAMES = ("max_entries", "maxsize", "max_size", "capacity", "maxlen")
 """What factories call the bound on the number of entries, the first found wins."""
 
-_SHUTDOWN_NAMES = ("shutdown", "stop", "close", "aclose")
+_SHUTDOWN_NAMES = ("aclose", "close", "shutdown", "stop")
+"""What closes a client comes first: a client's `shutdown` may end the server that it talks to."""
 _STATS_NAMES = ("get_stats", "get_detailed_metrics", "stats")
 _TTL_NAMES = ("ttl", "ttl_seconds", "expire", "expiry", "timeout", "ex")
 _STEPS = ("get", "set")
@@ -25,7 +27,7 @@ Operation = Callable[..., Awaitable[Any]]
 
 
 class UnadaptableError(TypeError):
-    """The object lacks what every cache must have."""
+    """The object lacks what every cache must have, or is a client of a server that is not this run's."""
 
 
 class Adapted:
@@ -39,6 +41,7 @@ class Adapted:
         "get",
         "get_or_load",
         "get_stats",
+        "incidents",
         "initialize",
         "interpose",
         "load_takes_ttl",
@@ -57,6 +60,7 @@ class Adapted:
         self.capacity: Any = None
         """The entry bound that the factory was given, where it takes one."""
         self.capabilities = Capability(0)
+        self._refuse_server()
         for name in _STEPS:
             if not callable(getattr(native, name, None)):
                 raise UnadaptableError(f"{type(native).__name__} has no {name}()")
@@ -72,10 +76,24 @@ class Adapted:
         self.promises: Promises = getattr(native, "promises", Promises())
         self.interpose: Callable[[Callable[[str, Adapted], Adapted]], None] | None = getattr(native, "interpose", None)
         """Of a cache made of caches: put what the function makes of each (name, cache) in its place."""
+        self.incidents: Callable[[], Mapping[str, int]] = partial(_incidents_of, native)
+        """What went wrong that no answer shows, by name, so far."""
         self.initialize: Operation | None = None
         if callable(getattr(native, "initialize", None)):
-            self.initialize = self._operation("initialize")
+            self.initialize = self._initialized(self._operation("initialize"))
             self._note("initialize() is called before the first use")
+
+    def _refuse_server(self) -> None:
+        why = refusal(self.native)
+        if why is not None:
+            raise UnadaptableError(why)
+
+    def _initialized(self, initialize: Operation) -> Operation:
+        async def initialize_and_look() -> None:
+            await initialize()
+            self._refuse_server()  # many make their client here
+
+        return initialize_and_look
 
     def _note(self, text: str) -> None:
         self.notes.append(text)
@@ -172,7 +190,7 @@ class Adapted:
     def _shutdown(self) -> Operation:
         for name in _SHUTDOWN_NAMES:
             if callable(getattr(self.native, name, None)):
-                if name != _SHUTDOWN_NAMES[0]:
+                if name != "shutdown":
                     self._note(f"shutdown() is its {name}()")
                 return self._operation(name)
         self._note("it has no shutdown()")
@@ -215,6 +233,14 @@ def _parameters_of(function: Any) -> tuple[inspect.Parameter, ...] | None:
         return tuple(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
+
+
+def _incidents_of(native: object) -> Mapping[str, int]:
+    """The attribute `incidents` of a cache, as far as it counts anything."""
+    found = getattr(native, "incidents", None)
+    if not isinstance(found, Mapping):
+        return {}
+    return {str(name): count for name, count in found.items() if type(count) is int and count > 0}
 
 
 def _missing(owner: str, name: str) -> Operation:

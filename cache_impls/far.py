@@ -21,12 +21,14 @@ from cache_impls.names import Outcome
 class TierError(Exception):
     """A tier's failure that says what is known of the request."""
 
-    def __init__(self, text: str, *, sent: bool, outage: bool = True) -> None:
+    def __init__(self, text: str, *, sent: bool, outage: bool = True, forged: bool = False) -> None:
         super().__init__(text)
         self.sent = sent
         """False if the request surely never left."""
         self.outage = outage
         """False if the tier is well, and the value cannot be stored or read."""
+        self.forged = forged
+        """True if somebody else wrote what was read."""
 
 
 class Reply(NamedTuple):
@@ -71,7 +73,8 @@ class Far:
         except Exception as error:  # counted: whatever a tier raises must not fail its caller
             sent, outage = (error.sent, error.outage) if isinstance(error, TierError) else (True, True)
             well = False if outage else None
-            self._counts["l2_errors"] += 1
+            forged = isinstance(error, TierError) and error.forged
+            self._counts["l2_forged" if forged else "l2_errors"] += 1
             return Reply(Outcome.UNKNOWN if sent else Outcome.NEVER_SENT)
         else:
             well = True

@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from cache_impls.breaker import Breaker
@@ -110,6 +110,8 @@ class HierarchyCache:
         self._filling = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        if self._l1.initialize is not None or self._far.tier.initialize is not None:
+            self.initialize = self._initialize
 
     # Operations
 
@@ -172,7 +174,10 @@ class HierarchyCache:
             await self._l1.clear()
 
     def get_stats(self) -> dict[str, Any]:
-        """Counters of the whole, what passed between the tiers, and each tier's own."""
+        """Counters of the whole, what passed between the tiers, and each tier's own.
+
+        l2_forged counts what L2 held under a name of ours that this process had not written there: each is a miss.
+        """
         tiers = {name: dict(tier.get_stats()) for name, tier in (("l1", self._l1), ("l2", self._far.tier))}
         totals = {name: sum(int(stats.get(name) or 0) for stats in tiers.values()) for name in _SUMMED}
         counts = {name: self._counts[name] for name in _COUNTED}
@@ -180,8 +185,14 @@ class HierarchyCache:
         names = {"renamed": self._names.renamed, "epochs": self._names.epoch}
         return counts | totals | names | {"breaker_state": self._breaker_state()} | tiers
 
+    @property
+    def incidents(self) -> Mapping[str, int]:
+        """What L2 held that was forged, and the incidents of both tiers."""
+        own = Counter(forged=self._counts["l2_forged"])
+        return own + Counter(self._l1.incidents()) + Counter(self._far.tier.incidents())
+
     async def shutdown(self) -> None:
-        """Shut both tiers down; may be called twice. A server's entries end by their ttl."""
+        """Shut both tiers down; may be called twice. A server's entries end by their ttl, or with the run (`sweep`)."""
         self._closed = True
         await self._l1.shutdown()
         await self._far.tier.shutdown()
@@ -191,6 +202,12 @@ class HierarchyCache:
         self._far.tier = wrap("l2", self._far.tier)
 
     # Inside
+
+    async def _initialize(self) -> None:
+        """Initialise the tiers that want to be. A server by its URL does not: without it L1 serves."""
+        for tier in (self._l1, self._far.tier):
+            if tier.initialize is not None:
+                await tier.initialize()
 
     async def _get_beyond(self, key: str) -> Any | None:
         """The live value of key where L1 had none: from L2, or from who is asking it already."""
@@ -278,7 +295,7 @@ class HierarchyCache:
 
 _COUNTED = (
     *("misses", "sets", "deletes"),
-    *("l1_hits", "l2_hits", "l2_shared", "l2_errors", "l2_timeouts", "l2_skipped"),
+    *("l1_hits", "l2_hits", "l2_shared", "l2_errors", "l2_timeouts", "l2_skipped", "l2_forged"),
 )
 _SUMMED = ("evictions", "expirations")
 """Of the tiers: an entry that left both counts twice."""

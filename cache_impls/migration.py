@@ -71,6 +71,8 @@ class CacheMigrationManager:
         self._closed = False
         self._moving = asyncio.Lock()
         self._counts: Counter[str] = Counter()
+        if any(cache.initialize is not None for cache in self._sides.values()):
+            self.initialize = self._initialize
 
     # Operations
 
@@ -147,6 +149,11 @@ class CacheMigrationManager:
         return counts | totals | moved | state | {side.value: stats for side, stats in sides.items()}
 
     get_detailed_metrics = get_stats
+
+    @property
+    def incidents(self) -> Mapping[str, int]:
+        """Those of both sides."""
+        return Counter(self._sides[Side.OLD].incidents()) + Counter(self._sides[Side.NEW].incidents())
 
     async def shutdown(self) -> None:
         """Shut both sides down; may be called twice."""
@@ -238,6 +245,12 @@ class CacheMigrationManager:
         return cold
 
     # Inside
+
+    async def _initialize(self) -> None:
+        """Initialise the sides that want to be."""
+        for cache in self._sides.values():
+            if cache.initialize is not None:
+                await cache.initialize()
 
     async def _read(self, side: Side, key: str) -> Any | None:
         # Before and after: what was read while the key was marked stays old news when a write takes the mark away.

@@ -13,7 +13,14 @@ Rules:
 from __future__ import annotations
 
 import enum
+import os
+import re
 from secrets import token_hex
+
+RUN = "CACHEGATE_RUN"
+"""The variable in which a command tells its processes which run they belong to."""
+_own_run = token_hex(8)
+"""Of a process that no command started."""
 
 
 class Outcome(enum.Enum):
@@ -31,7 +38,7 @@ class Names:
     def __init__(self, limit: int, *, shared: bool) -> None:
         self._limit = limit
         self._shared = shared
-        self._prefix = _prefix() if shared else ""
+        self._prefix = fresh_prefix() if shared else ""
         self._generations: dict[str, int] = {}
         self._untouched: set[str] = set()
         """Keys under whose present name nothing was ever sent."""
@@ -60,7 +67,7 @@ class Names:
 
     def move(self) -> None:
         """Begin an epoch under another prefix: in the child of a fork the present one is somebody else's too."""
-        self._prefix = _prefix() if self._shared else ""
+        self._prefix = fresh_prefix() if self._shared else ""
         self.renew()
 
     def _leave(self, key: str) -> None:
@@ -73,5 +80,13 @@ class Names:
         self._untouched.add(key)
 
 
-def _prefix() -> str:
-    return f"cachegate:{token_hex(8)}:"
+def fresh_prefix() -> str:
+    """What the keys of one cache begin with, on a server that it shares with others."""
+    named = os.environ.get(RUN, "")
+    run = named if re.fullmatch("[0-9a-f]{16}", named) else _own_run
+    return f"{run_prefix(run)}{token_hex(6)}:"
+
+
+def run_prefix(run: str) -> str:
+    """What the keys of all caches of a run begin with."""
+    return f"cachegate:{run}:"

@@ -27,6 +27,10 @@ class CacheClosedError(RuntimeError):
     """The cache was used after its `shutdown`."""
 
 
+class UnreachableError(ConnectionError):
+    """The server of a cache does not answer: raised by its `initialize`, where it means that the spec is wrong."""
+
+
 class Capability(enum.Flag):
     """What a cache promises. It is judged by that, and what it lacks for a workload is skipped aloud."""
 
@@ -59,6 +63,8 @@ class Promises(NamedTuple):
     """A client reads its own writes and never back in time, but may miss what others wrote for a while."""
     inert: tuple[str, ...] = ()
     """Parameters that it takes for its callers' sake and that do nothing."""
+    own_server: bool = False
+    """The server that it talks to is there for this run alone: it may be filled, flushed and shut down."""
 
 
 @runtime_checkable

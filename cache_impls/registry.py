@@ -15,7 +15,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 
 from cache_impls.dialects import CAPACITY_NAMES, Adapted, UnadaptableError, adapt
 from cache_impls.forks import Alone
-from cache_impls.protocol import Capability
+from cache_impls.protocol import Capability, UnreachableError
 
 __all__ = ["BUILTIN", "Adapted", "Spec", "SpecError", "adapt", "known", "make", "parse"]
 
@@ -117,9 +117,25 @@ class Spec:
             if bound is not None:
                 adapted.capabilities |= Capability.CAPACITY
                 adapted.capacity = parameters.get(bound, default_bound)
+            if adapted.initialize is not None:
+                adapted.initialize = _initialized(self.text, adapted.initialize)
             return adapted
 
         return build
+
+
+def _initialized(text: str, initialize: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """An initialize that raises SpecError where the spec is wrong: no server is there, or it is not this run's."""
+
+    async def initialize_as_spec() -> None:
+        try:
+            await initialize()
+        except UnreachableError as error:
+            raise SpecError(f"{text!r} could not be reached: {error}") from error
+        except UnadaptableError as error:
+            raise SpecError(f"{text!r} is no cache: {error}") from error
+
+    return initialize_as_spec
 
 
 def parse(text: str) -> Spec:

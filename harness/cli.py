@@ -17,6 +17,7 @@ from typer.exceptions import Abort, TyperException
 from harness import masking
 from harness.commands import chaos, check, gate, hitratio, load, serve, tune
 from harness.commands.common import console, reader_may_leave
+from harness.commands.swept import swept
 from harness.errors import CachegateError
 
 _URLS, _CREDENTIALS = ("TOXIPROXY_URL",), ("CACHEGATE_TOKEN", "CACHEGATE_PASSWORD", "CACHEGATE_TOXIPROXY_TOKEN")
@@ -82,7 +83,8 @@ def main() -> NoReturn:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(arguments, standalone_mode=False)
+        with swept(arguments):
+            code = app(arguments, standalone_mode=False)
     except TyperException as error:
         return _complain(error.format_message(), 4)
     except CachegateError as error:

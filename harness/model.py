@@ -64,3 +64,17 @@ class Notice:
 
     message: str
     remedy: str
+
+
+_INCIDENTS = {
+    "forged": (
+        "{count} of its entries on the server were not what it had written there, and counted as misses",
+        "find out who else writes to that server, or use one that nobody else reaches",
+    )
+}
+
+
+def incident_notice(spec: str, name: str, count: int) -> Notice:
+    """A cache's own count of what went wrong (its attribute `incidents`), in words."""
+    message, remedy = _INCIDENTS.get(name, (f"it counted {{count}} of {name!r}", "ask who wrote it what that means"))
+    return Notice(message=f"{spec}: {message.format(count=count)}", remedy=remedy)

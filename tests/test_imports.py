@@ -22,7 +22,7 @@ BASE = (
     "harness.masking",
     "harness.passwords",
 )
-PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects")
+PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects", "cache_impls.guard")
 
 # Who may import what of ours, the longest matching prefix first. `harness` alone is its version.
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -106,6 +106,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.session_tune": ("harness", "cache_impls"),
     "harness.commands": ("harness",),
     "harness.commands.serve": ("harness", "cache_impls.registry"),
+    "harness.commands.swept": ("harness", "cache_impls.sweep"),
     "harness.cli": ("harness", "cache_impls.registry"),
     "harness.__main__": ("harness.cli",),
     "harness": (),
@@ -165,4 +166,5 @@ def test_the_trial_child_starts_lean() -> None:
     loaded = set(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split())
     heavy = {"numpy", "scipy", "pydantic", "psutil", "rich", "typer", "importlib.metadata", "difflib", "random"}
     assert loaded & heavy == set()
-    assert not any(name.startswith("cache_impls.") for name in loaded - {*PUBLIC_CACHES, "cache_impls.forks"})
+    lean = {*PUBLIC_CACHES, "cache_impls.forks", "cache_impls.servers"}
+    assert not any(name.startswith("cache_impls.") for name in loaded - lean)

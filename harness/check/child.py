@@ -21,9 +21,11 @@ def main() -> None:
     if not job.get("real"):
         clock.install()
 
-    from harness.check import work  # after the clock is installed
+    from cache_impls.guard import install as guard_servers  # after the clock is installed, as all below
+    from harness.check import work
     from harness.simulate.tape import said
 
+    guard_servers()
     try:
         if job.get("real"):
             work.run_really(job, emit)

@@ -144,7 +144,15 @@ def _run_really(job: dict[str, Any], emit: Emit) -> None:
     only = set(job["only"])
 
     async def look() -> Adapted:
-        return builds(None)
+        cache = builds(None)
+        if cache.initialize is not None:
+            try:
+                await cache.initialize()
+            except SpecError:
+                raise
+            except Exception:  # the cache's: the rules meet it again, and tell it
+                return cache
+        return cache
 
     try:
         sample = asyncio.run(look())

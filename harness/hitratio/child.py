@@ -22,11 +22,13 @@ def main() -> None:
     # Ends the process even if the cache holds the interpreter in C code.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
-    from cache_impls.registry import SpecError  # after the clock is installed, as all below
+    from cache_impls.guard import install as guard_servers  # after the clock is installed, as all below
+    from cache_impls.registry import SpecError
     from harness.hitratio.work import Answering
     from harness.measure.loop import WorkloadLoop
     from harness.measure.trial_run import CacheFailedError
 
+    guard_servers()
     emit("started")
     loop = WorkloadLoop(clock)
     try:

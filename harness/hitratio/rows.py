@@ -9,7 +9,7 @@ from harness.documents import WarningResult
 from harness.hitratio.asking import Asked
 from harness.hitratio.document import CacheIncident, HitRatioRow
 from harness.hitratio.run import Answers
-from harness.model import Verdict
+from harness.model import Verdict, incident_notice
 
 EXIT_CODES = {Verdict.PROCEED: 0, Verdict.ROLLBACK: 1, Verdict.INCONCLUSIVE: 2}
 EXIT_NOTHING_MEASURED = 5
@@ -146,6 +146,9 @@ def warnings(cells: Sequence[Cell], found: Sequence[HitRatioRow]) -> list[Warnin
                 said[f"{spec} on {asked.name} at {cell.capacity:,}: it never held more than {did.held:,} entries"] = (
                     "see whether a bound in bytes or the share of a shard is smaller"
                 )
+            for name, count in did.incidents.items():
+                notice = incident_notice(spec, name, count)
+                said[notice.message] = notice.remedy
             if did.native_clock:
                 said[f"{spec}: ttl not exercised (its clock is not the event loop's)"] = (
                     "make it read the loop's time or time.monotonic to have expiry measured"

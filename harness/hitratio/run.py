@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.children import START_SECONDS, Event, child
@@ -38,6 +38,8 @@ class Answers:
     held: int | None = None
     """The most entries that were seen in it; None if it has no size."""
     native_clock: bool = False
+    incidents: dict[str, int] = field(default_factory=dict)
+    """What the cache itself counted that went wrong."""
 
 
 def answers(spec: str, asked: Asked, capacity: int, *, hash_seed: int, limit_seconds: float, say: Say) -> Answers:
@@ -114,4 +116,5 @@ def _run(
         examples=(*told.get("wrong_examples", ()), *told.get("error_examples", ())),
         held=told.get("held"),
         native_clock=told.get("native_clock", False),
+        incidents=told.get("incidents", {}),
     )

@@ -65,6 +65,7 @@ class Answering:
             pass  # they are counted
         except _SizeFailedError as error:
             errors, driver.errors = 1, [*driver.errors, str(error)]
+        incidents = dict(cache.incidents())
         try:
             self._more_time()
             await cache.shutdown()
@@ -81,6 +82,7 @@ class Answering:
             wrong_examples=driver.truth.examples,
             held=self._held,
             native_clock=by == "native",
+            incidents=incidents,
         )
 
     async def _ask(self, driver: Driver, sized: Adapted | None) -> None:

@@ -37,6 +37,9 @@ def main() -> None:
     import socket  # after the clock is installed, as all below
 
     import harness.measure.trial_run  # noqa: F401  # for the forks, that all may share it
+    from cache_impls.guard import install as guard_servers
+
+    guard_servers()
 
     append_working_directory()
 

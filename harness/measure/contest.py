@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from harness.measure.generate import draw
 from harness.measure.pairs import Incident, Pair
 from harness.measure.ring import Interpreters
 from harness.measure.trial import ArmSample, LacksCapabilityError, Mode
-from harness.model import Arm, Notice
+from harness.model import Arm, Notice, incident_notice
 
 Say = Callable[[str], None]
 
@@ -72,6 +73,8 @@ class Contest:
         self._rng = random.Random(options.seed)
         self._interpreters = Interpreters(options.seed)
         self._samples: dict[str, tuple[ArmSample, ...]] = {}
+        self._incidents: Counter[tuple[int, str]] = Counter()
+        """By the arm's position and the name that its cache gives them."""
         self._began = time.monotonic()
         self._processors = processors()
         self.watch = Watch()
@@ -182,7 +185,10 @@ class Contest:
 
     def notices(self) -> list[Notice]:
         """What qualifies the result, from what the trials told."""
-        found = []
+        found = [
+            incident_notice(self.arms[position].spec.text, name, count)
+            for (position, name), count in self._incidents.items()
+        ]
         for arm in self.arm_results():
             if self._samples and not arm.ttl_exercised:
                 found.append(
@@ -208,6 +214,8 @@ class Contest:
             self.harness_ns.setdefault(name, []).append(pair.harness_ns)
         if pair.samples:
             self._samples[name] = pair.samples
+        for position, sample in enumerate(pair.samples):
+            self._incidents.update({(position, what): count for what, count in sample.incidents.items()})
         self.watch.sample()
         return pair
 

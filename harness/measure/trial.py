@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,6 +108,8 @@ class ArmSample:
     """It expires by a clock that is not the loop's: its ttls were not exercised."""
     capacity: Any
     notes: tuple[str, ...]
+    incidents: dict[str, int] = field(default_factory=dict)
+    """What the cache itself counted that went wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,7 @@ def parse_trial(data: bytes, job: Job) -> Trial:
                 native_clock=arm["native_clock"],
                 capacity=arm["capacity"],
                 notes=tuple(arm["notes"]),
+                incidents=arm["incidents"],
             )
         )
     return Trial(

@@ -19,7 +19,7 @@ from typing import Any
 
 from cache_impls.dialects import Adapted
 from cache_impls.protocol import Capability
-from cache_impls.registry import Spec
+from cache_impls.registry import Spec, SpecError
 from harness.clock import WorkloadClock
 from harness.measure.driver import YIELDS, Driver, TooManyErrorsError
 from harness.measure.loop import WorkloadLoop
@@ -37,10 +37,12 @@ class CacheFailedError(Exception):
 
 
 async def initialize(cache: Adapted) -> None:
-    """Initialise cache if it wants to be. Raises CacheFailedError."""
+    """Initialise cache if it wants to be. Raises CacheFailedError, and SpecError where no cache of its spec can be."""
     if cache.initialize is not None:
         try:
             await cache.initialize()
+        except SpecError:
+            raise
         except Exception as error:
             raise CacheFailedError(f"initialize() raised {type(error).__name__}: {error}") from error
 
@@ -217,6 +219,7 @@ class TrialRun:
             "native_clock": native_clock,
             "capacity": cache.capacity,
             "notes": cache.notes,
+            "incidents": dict(cache.incidents()),
         }
 
 

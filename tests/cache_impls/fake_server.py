@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import Awaitable, Callable
+
+from cache_impls.sealing import seal
 
 Answer = Callable[[list[bytes]], Awaitable[bytes | None]]
 """Of a command's words: what to write, or None to hang up."""
@@ -76,10 +77,10 @@ class FakeServer:
         return await self._answer(command)
 
 
-def value(found: object) -> bytes:
-    """A value as the tier stores it, as a bulk string."""
-    packed = pickle.dumps(found)
-    return b"$%d\r\n%b\r\n" % (len(packed), packed)
+def value(name: bytes, found: object) -> bytes:
+    """A value as this process stores it under name, as a bulk string."""
+    sealed = seal(name, found)
+    return b"$%d\r\n%b\r\n" % (len(sealed), sealed)
 
 
 async def _tell(answers: asyncio.Queue[asyncio.Task[bytes | None]], writer: asyncio.StreamWriter) -> None:

@@ -67,7 +67,8 @@ def test_a_missing_library_names_the_command(monkeypatch: pytest.MonkeyPatch, na
     """One line, with the package and what to run."""
     package = "redis" if name == "valkey" else name
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, f"{ADAPTERS}{name}", raising=False)
+    for module in (f"{ADAPTERS}{name}", "cache_impls.link", "cache_impls.replies"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(NotInstalledError) as caught:
         make(name)
     assert str(caught.value) == f"{name!r} needs the package {package}: pip install 'cachegate[adapters]'"
