@@ -1,7 +1,7 @@
 """The command `cachegate`: arguments in, a session run, a report and an exit code out.
 
 Exit codes: 0 PROCEED or pass, 1 ROLLBACK or fail, 2 INCONCLUSIVE or unknown, 3 internal error, 4 usage, 5 nothing was
-measured, 130 ^C. The commands are in `commands/`, one file a family.
+measured, 6 as 0 but an output could not be written, 130 ^C. The commands are in `commands/`, one file a family.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -16,9 +17,9 @@ from typer.exceptions import Abort, TyperException
 
 from harness import masking
 from harness.commands import chaos, check, gate, hitratio, load, serve, tune
-from harness.commands.common import console, reader_may_leave
+from harness.commands.common import complain, console, reader_may_leave
 from harness.commands.swept import swept
-from harness.errors import CachegateError
+from harness.errors import CachegateError, UnwrittenError
 
 _URLS, _CREDENTIALS = ("TOXIPROXY_URL",), ("CACHEGATE_TOKEN", "CACHEGATE_PASSWORD", "CACHEGATE_TOXIPROXY_TOKEN")
 """Environment variables that hold addresses, and credentials."""
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Prove that a cache change is safe before you ship it.",
     epilog="Exit codes: 0 PROCEED or pass, 1 ROLLBACK or fail, 2 INCONCLUSIVE or unknown, 3 internal error, 4 usage, "
-    "5 nothing was measured, 130 interrupted.",
+    f"5 nothing was measured, {UnwrittenError.exit_code} as 0 but an output could not be written, 130 interrupted.",
 )
 
 
@@ -71,6 +72,7 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the outcome has."""
+    _open_standard_streams()
     arguments = sys.argv[1:]
     for given in (*arguments, *(os.environ.get(name, "") for name in _URLS)):
         masking.learn(given)
@@ -92,7 +94,8 @@ def _run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, Abort):
         code = 130
     except Exception:  # a bug of ours: shown whole, with the exit code that says so
-        traceback.print_exc()
+        with suppress(OSError):  # whether or not that can be shown
+            traceback.print_exc()
         return _complain("internal error; this is a bug in cachegate", 3)
     if code == 130:  # Typer turns ^C into this code
         return _complain("interrupted; nothing is left running", 130)
@@ -100,5 +103,17 @@ def _run(arguments: list[str]) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"cachegate: {' '.join(message.split())}", file=sys.stderr)
+    complain(message)
     return code
+
+
+def _open_standard_streams() -> None:
+    """A standard stream that is closed becomes /dev/null: else the next file that is opened would be in its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))

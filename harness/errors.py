@@ -23,5 +23,11 @@ class NothingMeasuredError(CachegateError):
     exit_code = 5
 
 
+class UnwrittenError(CachegateError):
+    """The verdict stands, but an output could not be written (exit code 6, in the place of 0 alone)."""
+
+    exit_code = 6
+
+
 class HarnessError(CachegateError):
     """Our own fault (exit code 3)."""

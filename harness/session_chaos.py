@@ -27,6 +27,8 @@ from harness.measure.environment import environment
 from harness.model import Verdict
 
 Say = Callable[[str], None]
+Keep = Callable[[str, str, str], str | None]
+"""Takes Chaos Toolkit's journal of an experiment on a cache; says where it is, None if it is nowhere."""
 
 EXIT_CODES = {Verdict.PROCEED: 0, Verdict.ROLLBACK: 1, Verdict.INCONCLUSIVE: 2}
 logging.getLogger("chaostoolkit").addHandler(logging.NullHandler())  # what it would say is in its journal
@@ -45,8 +47,7 @@ class ChaosRequest:
     compared: bool
     """Whether the two caches are baseline and candidate; else each is judged by itself."""
     seed: int
-    journals: Path | None = None
-    """A folder for Chaos Toolkit's journals."""
+    keep: Keep | None = None
 
 
 def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
@@ -125,19 +126,14 @@ def _one(
     if run.outcome is None:
         raise HarnessError(f"{planned.name} on {mask(text)} ended without a result (status {journal['status']})")
     result = judging.judge(planned, text, run.outcome, role=role, seconds=time.monotonic() - began)
-    if request.journals is not None:
-        path = request.journals / f"{planned.name}-{_filename(mask(text))}.json"
-        path.write_text(json.dumps(masked(journal), indent=2, default=str) + "\n", encoding="utf-8")
-        result = result.model_copy(update={"journal": str(path)})
+    if request.keep is not None:
+        kept = request.keep(planned.name, text, json.dumps(masked(journal), indent=2, default=str) + "\n")
+        result = result.model_copy(update={"journal": kept})
     return result, run.outcome
 
 
 def _say(say: Say, head: str, line: str) -> None:
     say(f"{head}: {line}")
-
-
-def _filename(text: str) -> str:
-    return "".join(char if char.isalnum() or char in "-_." else "-" for char in text)
 
 
 def _verdict(

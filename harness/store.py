@@ -2,63 +2,116 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
-import tempfile
+import select
+import shutil
+import time
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from harness.documents import SCHEMA_VERSION
-from harness.errors import UsageError
+from harness.errors import UnwrittenError, UsageError
+from harness.ours import open_plain, wrote
+from harness.places import check_place, descriptor_of, fresh_file, is_summary, said
 
 _D = TypeVar("_D", bound=BaseModel)
 
-
-def check_writable(path: Path) -> None:
-    """Raise UsageError if a file could not be written at path. Call it before a long run, not after."""
-    path = path.resolve()
-    folder = path.parent
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder")
-    if not folder.is_dir():
-        raise UsageError(f"cannot write {path}: there is no folder {folder}")
-    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UsageError(f"cannot write {path}: permission denied")
-    if path.exists() and not path.is_file():
-        return  # a pipe or a device
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".cachegate-"):
-            pass
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+PATIENCE_SECONDS = 20.0
+"""In which whoever reads a pipe must come, and read on."""
+_RETRY_SECONDS = 0.05
+_UNREAD = "nobody reads it"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write text to path, whole or not at all. Raises UsageError if that cannot be done.
+def write_text(path: Path, text: str, *, force: bool = False) -> None:
+    """Write text to path, as `write` does."""
+    write(path, io.BytesIO(text.encode("utf-8", "backslashreplace")), force=force)
 
-    A symbolic link keeps pointing; what is no regular file (a pipe, a device) is written to, not replaced.
+
+def write(path: Path, content: BinaryIO, *, force: bool = False) -> None:
+    """Write content to path: a file whole or not at all, a pipe or a device as it takes it.
+
+    Raises UsageError for a place that `check_place` refuses, UnwrittenError for what goes wrong on the way.
     """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    check_place(path, force=force)
     try:
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if descriptor_of(path) is not None or (path.exists() and not path.is_file()):
+            _pour(path, content)
+        elif is_summary(path):
+            _append(path, content)
+        else:
+            _replace(path, content)
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        raise UnwrittenError(f"cannot write {path}: {said(error)}") from error
+
+
+def move_history(source: Path, path: Path, *, force: bool = False) -> None:
+    """Write the history that a process with foreign code left at source to path. Raises as `write`."""
+    try:
+        with open_plain(source) as file:
+            found = wrote(file)
+            file.seek(0)
+            if found:
+                write(path, file, force=force)
+    except FileNotFoundError:
+        raise UnwrittenError(f"cannot write {path}: the run ended before there was a history") from None
+    except OSError as error:
+        raise UnwrittenError(f"cannot write {path}: {said(error)}") from error
+    if not found:
+        raise UnwrittenError(f"cannot write {path}: what the cache's process left is no history")
+
+
+def _replace(path: Path, content: BinaryIO) -> None:
+    temporary, file = fresh_file(path.parent)
+    try:
+        with file:
+            shutil.copyfileobj(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _append(path: Path, content: BinaryIO) -> None:
+    """In one write, on a line of its own, so that what other steps append stays whole."""
+    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(number, "wb") as file:
+        file.write((b"\n" if os.fstat(number).st_size else b"") + content.read())
+
+
+def _pour(path: Path, content: BinaryIO) -> None:
+    """Write to what is no regular file. Raises OSError when nobody reads it for `PATIENCE_SECONDS`."""
+    number = descriptor_of(path)
+    number = _opened(path) if number is None else os.dup(number)
+    try:
+        room = select.poll()
+        room.register(number, select.POLLOUT)
+        while piece := content.read(select.PIPE_BUF):  # where a pipe has room at all, it has room for so many bytes
+            while piece:
+                if not room.poll(1e3 * PATIENCE_SECONDS):
+                    raise OSError(None, _UNREAD)
+                piece = piece[os.write(number, piece) :]
+    finally:
+        os.close(number)
+
+
+def _opened(path: Path) -> int:
+    """The pipe or device, open. A pipe opens when somebody reads it."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > end:
+                raise OSError(error.errno, _UNREAD) from error
+        time.sleep(_RETRY_SECONDS)
 
 
 def to_json(document: BaseModel) -> str:

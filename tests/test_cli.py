@@ -22,6 +22,7 @@ from harness.documents import GateDocument
 from harness.errors import HarnessError, NothingMeasuredError
 from harness.look import described
 from harness.model import Verdict
+from harness.ours import MARKDOWN
 
 BROKEN = f"{ZOO}/broken.py"
 
@@ -138,7 +139,7 @@ def test_the_exit_code_is_the_documents(
     assert out.startswith(document.verdict.upper())
     assert GateDocument.model_validate_json(paths["json"].read_text()) == document
     assert paths["junit"].read_text().startswith("<?xml")
-    assert paths["markdown"].read_text().startswith("###")
+    assert paths["markdown"].read_text().startswith(f"{MARKDOWN}###")
 
 
 def test_json_on_standard_output_is_alone_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

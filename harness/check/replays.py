@@ -12,7 +12,7 @@ from typing import Any
 from harness import __version__, store
 from harness.check.checkers import CHECKERS
 from harness.documents import ReplayDocument
-from harness.errors import UsageError
+from harness.errors import CachegateError, UsageError
 from harness.simulate.schedule import Schedule
 
 RUNS = Path("results", "runs")
@@ -41,7 +41,7 @@ def save(event: dict[str, Any], spec: str, hash_seed: int) -> str | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         store.write_text(folder / "replay.json", store.to_json(document))
-    except (OSError, UsageError):
+    except (OSError, CachegateError):
         return None
     return identity
 

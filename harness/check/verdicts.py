@@ -36,7 +36,7 @@ class CheckRequest:
     capacity: int | None = None
     """Overrides every workload's own."""
     history: Path | None = None
-    """Where to save the history of the one workload."""
+    """Where the cache's process is to leave the history of the one workload: in a folder of the run's own."""
     only: tuple[str, ...] = ()
     strict: bool = False
     save: bool = True

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated
 
 import typer
 
 from harness.commands.common import (
     SPEC_HELP,
     Capacity,
+    Force,
     Json,
     Junit,
     Markdown,
-    Outputs,
     Seed,
     console,
     drawn,
     reader_may_leave,
 )
+from harness.commands.outputs import Outputs
 from harness.errors import UsageError
 from harness.units import parse_duration
-
-if TYPE_CHECKING:  # slow to import: a command imports what it needs
-    pass
 
 
 def check(
@@ -42,13 +42,16 @@ def check(
     ] = None,
     clients: Annotated[int, typer.Option(min=1, max=1000, help="Clients (tasks) of a workload.")] = 4,
     capacity: Capacity = None,
-    history: Annotated[Path | None, typer.Option(help="Save the history of the workload here (.npz).")] = None,
+    history: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Save the history of the workload here (.npz).")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only the check with this id; may be repeated.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Bad manners fail the check too.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show all checks and end.")] = False,
     json: Json = None,
     junit: Junit = None,
     markdown: Markdown = None,
+    force: Force = False,
 ) -> None:
     """Find what is wrong with a cache, and prove it with the shortest history."""
     from harness.check.verdicts import CheckRequest
@@ -62,22 +65,33 @@ def check(
         return
     if spec is None:
         raise UsageError("which cache? write cachegate check SPEC, for instance cachegate check improved")
-    outputs = Outputs.checked(json, junit, markdown)
-    request = CheckRequest(
-        spec=spec,
-        seed=drawn(seed),
-        budget_seconds=parse_duration(budget, "budget"),
-        faults=tuple(fault or ()),
-        workloads=tuple(workload or ()),
-        clients=clients,
-        capacity=capacity,
+    outputs = Outputs(
+        force=force,
+        reads=(spec, *(workload or ())),
+        json=json,
+        junit=junit,
+        markdown=markdown,
         history=history,
-        only=tuple(only or ()),
-        strict=strict,
     )
-    with Progress() as progress:
-        document = run(request, progress.say)
-    outputs.deliver(document, checks.show, checks.junit, checks.markdown)
+    with ExitStack() as stack:
+        saved = None
+        if history is not None:  # the cache's process leaves it there; it writes to no place of the user's
+            saved = Path(stack.enter_context(TemporaryDirectory(prefix="cachegate-")), "history.npz")
+        request = CheckRequest(
+            spec=spec,
+            seed=drawn(seed),
+            budget_seconds=parse_duration(budget, "budget"),
+            faults=tuple(fault or ()),
+            workloads=tuple(workload or ()),
+            clients=clients,
+            capacity=capacity,
+            history=saved,
+            only=tuple(only or ()),
+            strict=strict,
+        )
+        with Progress() as progress:
+            document = run(request, progress.say)
+        outputs.deliver(document, checks.show, checks.junit, checks.markdown, saved)
 
 
 def replay(
@@ -94,9 +108,9 @@ def replay(
 
     with Progress() as progress:
         document, verdict, reason = run(name, spec, progress.say)
-    with reader_may_leave():
-        checks.show_replay(document, verdict, reason, console())
-    raise typer.Exit(EXIT_CODES[verdict])
+    outputs = Outputs()
+    outputs.show(lambda screen: checks.show_replay(document, verdict, reason, screen))
+    outputs.leave(EXIT_CODES[verdict])
 
 
 def explain(

@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and where their output goes."""
+"""What the commands have in common: their options, and the console."""
 
 from __future__ import annotations
 
@@ -6,34 +6,16 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
-from harness.errors import UsageError
+from harness.errors import UnwrittenError
 
 if TYPE_CHECKING:  # slow to import: a command imports what it needs
     from rich.console import Console
-
-    from harness.chaos.document import ChaosDocument
-    from harness.documents import CheckDocument, CompareDocument, GateDocument
-    from harness.hitratio.document import HitRatioDocument
-    from harness.load.document import LoadDocument
-    from harness.tune.document import TuneDocument
-
-    _Judged = TypeVar(
-        "_Judged",
-        bound=GateDocument
-        | CompareDocument
-        | CheckDocument
-        | LoadDocument
-        | ChaosDocument
-        | HitRatioDocument
-        | TuneDocument,
-    )
 
 DEFAULT_WORKLOAD = "ycsb-b"
 
@@ -53,9 +35,12 @@ Margins = Annotated[
     list[str] | None,
     typer.Option("--margin", help="5% (of both times) or memory=20%; may be repeated."),
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the document here; - is standard output.")]
-Junit = Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")]
-Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write Markdown here.")]
+Json = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write the document here; - is standard output.")
+]
+Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML here.")]
+Markdown = Annotated[str | None, typer.Option("--markdown", metavar="FILE", help="Write Markdown here.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that cachegate did not write, too.")]
 
 
 def drawn(seed: int | None) -> int:
@@ -63,21 +48,43 @@ def drawn(seed: int | None) -> int:
     return secrets.randbelow(2**32) if seed is None else seed
 
 
-def console(*, to_stderr: bool = False) -> Console:
-    """Where reports are printed."""
+def console(stream: TextIO | None = None) -> Console:
+    """Where reports are printed: stream, or standard output."""
     from harness.report.console import console as make
 
-    return make(sys.stderr if to_stderr else sys.stdout)
+    return make(stream or sys.stdout)
 
 
 @contextmanager
-def reader_may_leave() -> Iterator[None]:
-    """Whoever reads our output may go (`| head`): the exit code stays what it is, the rest goes nowhere."""
+def reader_may_leave(stream: TextIO | None = None) -> Iterator[None]:
+    """Whoever reads our output may go (`| head`): the exit code stays what it is, the rest goes nowhere.
+
+    stream is what is printed on, standard output by default. Raises UnwrittenError if it cannot be written to.
+    """
+    stream = stream or sys.stdout
     try:
         yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stream.flush()
+    except OSError as error:
+        _silence(stream)
+        if not isinstance(error, BrokenPipeError):
+            name = "standard error" if stream is sys.stderr else "standard output"
+            raise UnwrittenError(f"cannot write to {name}: {error.strerror}") from error
+
+
+def complain(message: str) -> None:
+    """Print one line on standard error, if that can be written to."""
+    try:
+        print(f"cachegate: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)  # then the exit code alone tells
+
+
+def _silence(stream: TextIO) -> None:
+    """What is still to be printed on stream goes nowhere; else the interpreter would fail on it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def interrupted_by_terminate() -> None:
@@ -87,51 +94,3 @@ def interrupted_by_terminate() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupted)
-
-
-class Outputs(NamedTuple):
-    """Where a document goes, beside the terminal."""
-
-    json: Path | None
-    """`-`: standard output."""
-    junit: Path | None
-    markdown: Path | None
-
-    @classmethod
-    def checked(cls, json: Path | None, junit: Path | None, markdown: Path | None) -> Self:
-        """Raise UsageError if one could not be written where it is asked for: before a long run, not after."""
-        from harness import store
-
-        if is_stdout(junit) or is_stdout(markdown):
-            raise UsageError("only --json can be written to standard output (-)")
-        for path in (json, junit, markdown):
-            if path is not None and not is_stdout(path):
-                store.check_writable(path)
-        return cls(json, junit, markdown)
-
-    def deliver(
-        self,
-        document: _Judged,
-        show: Callable[[_Judged, Console], None],
-        as_junit: Callable[[_Judged], str],
-        as_markdown: Callable[[_Judged], str],
-    ) -> NoReturn:
-        """Write the document where it is asked for, print it for people, and leave with its exit code."""
-        from harness import store
-
-        if self.json is not None and not is_stdout(self.json):
-            store.write_text(self.json, store.to_json(document))
-        if self.junit is not None:
-            store.write_text(self.junit, as_junit(document))
-        if self.markdown is not None:
-            store.write_text(self.markdown, as_markdown(document))
-        with reader_may_leave():
-            if is_stdout(self.json):
-                print(store.to_json(document), end="", flush=True)
-            show(document, console(to_stderr=is_stdout(self.json)))
-        raise typer.Exit(document.exit_code)
-
-
-def is_stdout(path: Path | None) -> bool:
-    """Whether path is `-`."""
-    return path is not None and str(path) == "-"

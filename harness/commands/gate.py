@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,20 +15,19 @@ from harness.commands.common import (
     CandidateSpec,
     Capacity,
     Concurrency,
+    Force,
     Json,
     Junit,
     Margins,
     Markdown,
     Metrics,
-    Outputs,
     Seed,
     TrialLimit,
     Workloads,
-    console,
     drawn,
     interrupted_by_terminate,
-    reader_may_leave,
 )
+from harness.commands.outputs import Outputs
 from harness.units import parse_duration
 
 if TYPE_CHECKING:  # slow to import: a command imports what it needs
@@ -51,6 +51,7 @@ def gate(
     json: Json = None,
     junit: Junit = None,
     markdown: Markdown = None,
+    force: Force = False,
 ) -> None:
     """Drive two caches through the same load in one run and say PROCEED, ROLLBACK or INCONCLUSIVE."""
     from harness.gate.policy import gated
@@ -69,7 +70,9 @@ def gate(
         mode="precise" if precise else "pairs",
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
-    outputs = Outputs.checked(json, junit, markdown)
+    outputs = Outputs(
+        force=force, reads=(baseline, candidate, *options.workloads), json=json, junit=junit, markdown=markdown
+    )
     request = GateRequest(
         baseline=baseline, candidate=candidate, options=options, gated=rows, budget_seconds=budget_seconds
     )
@@ -81,16 +84,18 @@ def gate(
 
 def baseline(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help=f"The cache to store: {SPEC_HELP}.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="The file to write; - is standard output.")
+    ],
     workload: Workloads = None,
     pairs: Annotated[int | None, typer.Option(min=20, help="Pairs on each workload. Default: 40.")] = None,
     capacity: Capacity = None,
     concurrency: Concurrency = 1,
     seed: Seed = None,
     trial_limit: TrialLimit = "30s",
+    force: Force = False,
 ) -> None:
     """Measure one cache against the yardstick and store the result, for `compare`."""
-    from harness import store
     from harness.gate.policy import STORED_PAIRS
     from harness.measure.contest import Options
     from harness.report.progress import Progress
@@ -104,13 +109,11 @@ def baseline(
         concurrency=concurrency,
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
-    store.check_writable(output)
+    outputs = Outputs(force=force, reads=(spec, *options.workloads), json=output)
     interrupted_by_terminate()
     with Progress() as progress:
         document = run(spec, options, pairs or STORED_PAIRS, progress.say)
-    store.write_text(output, store.to_json(document))
-    with reader_may_leave():
-        show_baseline(document, str(output), console())
+    outputs.deliver(document, partial(show_baseline, path=output))
 
 
 def compare(
@@ -121,13 +124,14 @@ def compare(
     json: Json = None,
     junit: Junit = None,
     markdown: Markdown = None,
+    force: Force = False,
 ) -> None:
     """Compare two stored baselines. The live gate is always the better answer."""
     from harness.gate.policy import GATED, LOAD_GATED, gated
     from harness.session import compare as run
 
     rows = gated(metric or [], margin or [], (*GATED, *LOAD_GATED))
-    outputs = Outputs.checked(json, junit, markdown)
+    outputs = Outputs(force=force, reads=(str(before), str(after)), json=json, junit=junit, markdown=markdown)
     document = run(before, after, rows)
     _report(document, outputs)
 

@@ -8,15 +8,16 @@ import typer
 
 from harness.commands.common import (
     SPEC_HELP,
+    Force,
     Json,
     Junit,
     Markdown,
-    Outputs,
     Seed,
     TrialLimit,
     drawn,
     interrupted_by_terminate,
 )
+from harness.commands.outputs import Outputs
 from harness.errors import UsageError
 from harness.units import parse_duration
 
@@ -42,6 +43,7 @@ def hitratio(
     json: Json = None,
     junit: Junit = None,
     markdown: Markdown = None,
+    force: Force = False,
 ) -> None:
     """Show the hit ratio of caches on whole workloads, beside LRU and the optimal, at each capacity."""
     from harness.report import hitratio as report
@@ -57,7 +59,7 @@ def hitratio(
         seed=drawn(seed),
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
-    outputs = Outputs.checked(json, junit, markdown)
+    outputs = Outputs(force=force, reads=(*caches, *request.workloads), json=json, junit=junit, markdown=markdown)
     interrupted_by_terminate()
     with Progress() as progress:
         document = run(request, progress.say)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -11,18 +11,17 @@ import typer
 from harness.commands.common import (
     SPEC_HELP,
     Capacity,
+    Force,
     Json,
     Junit,
     Margins,
     Markdown,
     Metrics,
-    Outputs,
     Seed,
-    console,
     drawn,
     interrupted_by_terminate,
-    reader_may_leave,
 )
+from harness.commands.outputs import Outputs
 from harness.errors import UsageError
 from harness.units import parse_duration
 
@@ -60,17 +59,30 @@ def stress(
     margin: Margins = None,
     seed: Seed = None,
     save: Annotated[
-        Path | None, typer.Option("--save", help="Store the one cache, against the yardstick, for compare.")
+        str | None,
+        typer.Option("--save", metavar="FILE", help="Store the one cache, against the yardstick, for compare."),
     ] = None,
     json: Json = None,
     junit: Junit = None,
     markdown: Markdown = None,
+    force: Force = False,
 ) -> None:
     """A hundred users as fast as they can, then at half of that; every answer is judged.
 
     Of two caches the users ask both, turn by turn, for --run-time each.
     """
-    outputs = Outputs.checked(json, junit, markdown)
+    stored = save is not None
+    if stored and candidate is not None:
+        raise UsageError("--save stores one cache; leave the candidate out")
+    if stored and (json or junit or markdown):
+        raise UsageError("--save writes a document of its own; leave --json, --junit and --markdown out")
+    outputs = Outputs(
+        force=force,
+        reads=(cache, candidate or "", workload or ""),
+        json=save if stored else json,
+        junit=junit,
+        markdown=markdown,
+    )
     asked = (users, run_time, workload, None, capacity, processes, history_one_in, seed)
     if candidate is None and save is None:
         if metric or margin:
@@ -83,12 +95,7 @@ def stress(
     rows = gated(metric or [], margin or [], LOAD_GATED)
     request = _request("stress", *asked)
     if candidate is None:
-        assert save is not None
-        if json or junit or markdown:
-            raise UsageError("--save writes a document of its own; leave --json, --junit and --markdown out")
-        _save(request, cache, save)
-    if save is not None:
-        raise UsageError("--save stores one cache; leave the candidate out")
+        _save(request, cache, save or "", outputs)
     with Progress() as progress:
         document = run.duel(request, (cache, candidate), rows, progress.say)
     _report(document, outputs)
@@ -108,9 +115,10 @@ def load(
     json: Json = None,
     junit: Junit = None,
     markdown: Markdown = None,
+    force: Force = False,
 ) -> None:
     """Requests that come at their rate, answered or not: a growing crowd, a spike, a soak; every answer is judged."""
-    outputs = Outputs.checked(json, junit, markdown)
+    outputs = Outputs(force=force, reads=(cache, workload or ""), json=json, junit=junit, markdown=markdown)
     asked = (users, run_time, workload, rate, capacity, processes, history_one_in, seed)
     _run("load", scenario, cache, asked, outputs)
 
@@ -129,22 +137,17 @@ def _run(kind: Literal["stress", "load"], name: str, cache: str, asked: Asked, o
     _report(document, outputs)
 
 
-def _save(request: Load, cache: str, path: Path) -> NoReturn:
+def _save(request: Load, cache: str, path: str, outputs: Outputs) -> NoReturn:
     run = _imported()
-    from harness import store
     from harness.gate.policy import MIN_STORED_PAIRS
     from harness.load.duel import LEAST_PAIR_SECONDS
     from harness.report.progress import Progress
     from harness.report.terminal import show_baseline
 
-    store.check_writable(path)
     pairs = max(MIN_STORED_PAIRS, int(request.seconds / LEAST_PAIR_SECONDS))
     with Progress() as progress:
         document = run.save(request, cache, pairs, progress.say)
-    store.write_text(path, store.to_json(document))
-    with reader_may_leave():
-        show_baseline(document, str(path), console())
-    raise typer.Exit
+    outputs.deliver(document, partial(show_baseline, path=path))
 
 
 def _imported() -> ModuleType:

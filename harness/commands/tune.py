@@ -11,15 +11,16 @@ from harness.commands.common import (
     SPEC_HELP,
     Capacity,
     Concurrency,
+    Force,
     Json,
     Junit,
     Markdown,
-    Outputs,
     Seed,
     TrialLimit,
     drawn,
     interrupted_by_terminate,
 )
+from harness.commands.outputs import Outputs
 from harness.errors import UsageError
 from harness.units import parse_duration, parse_fraction
 
@@ -54,6 +55,7 @@ def tune(
     json: Json = None,
     junit: Junit = None,
     markdown: Markdown = None,
+    force: Force = False,
 ) -> None:
     """Race the settings of a cache: which is best, by how much, and which parameters do anything at all."""
     from harness.gate.policy import TUNED
@@ -81,7 +83,7 @@ def tune(
         concurrency=concurrency,
         limit_seconds=parse_duration(trial_limit, "trial limit"),
     )
-    outputs = Outputs.checked(json, junit, markdown)
+    outputs = Outputs(force=force, reads=(spec, workload, *request.varied), json=json, junit=junit, markdown=markdown)
     interrupted_by_terminate()
     with Progress() as progress:
         document = run(request, progress.say)

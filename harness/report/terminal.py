@@ -33,9 +33,9 @@ def show(document: GateDocument | CompareDocument, console: Console) -> None:
     show_footer(console, _footer(document))
 
 
-def show_baseline(document: BaselineDocument, path: str, console: Console) -> None:
-    """Print what was stored."""
-    console.print(f"[bold green]STORED[/]  {escape(document.arm.spec)} in {escape(path)}", soft_wrap=True)
+def show_baseline(document: BaselineDocument, console: Console, path: str) -> None:
+    """Print what was measured, and is to be stored at path."""
+    console.print(f"[bold green]MEASURED[/]  {escape(document.arm.spec)} for {escape(path)}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for heading in ("", "value", "to the yardstick", "pairs"):
         table.add_column(heading, justify="left" if not heading else "right")

@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 def printed(document: object) -> str:
     console = Console(file=io.StringIO(), width=120, highlight=False)
     if hasattr(document, "yardstick_version"):
-        terminal.show_baseline(document, "b.json", console)  # type: ignore[arg-type]  # told apart above
+        terminal.show_baseline(document, console, "b.json")  # type: ignore[arg-type]  # told apart above
     elif isinstance(document, TuneDocument):
         tune.show(document, console)
     else:

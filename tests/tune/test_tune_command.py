@@ -17,6 +17,7 @@ from conftest import ZOO
 from documents import tune_document
 
 from harness import cli, session_tune
+from harness.ours import MARKDOWN
 from harness.tune.document import TuneDocument
 
 PLANTED = f"{ZOO}/planted.py:planted"
@@ -82,7 +83,7 @@ def test_the_documents_go_where_they_are_asked(run: Run, monkeypatch: pytest.Mon
     assert code == 1
     assert out.startswith("ROLLBACK  num_shards=8 answered wrong")
     assert TuneDocument.model_validate_json(paths["json"].read_text()) == tune_document()
-    assert paths["markdown"].read_text().startswith("###")
+    assert paths["markdown"].read_text().startswith(f"{MARKDOWN}###")
     assert paths["junit"].read_text().startswith("<?xml")
 
 
