@@ -50,7 +50,8 @@ class Leases:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end_all()
+        for problem in self.end_all():
+            print(problem, file=sys.stderr, flush=True)
         assert self._keeper.stdin is not None  # a pipe was asked for
         with contextlib.suppress(BrokenPipeError):
             self._keeper.stdin.close()
