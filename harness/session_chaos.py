@@ -18,8 +18,9 @@ from harness.chaos.comparing import compare
 from harness.chaos.document import ChaosDocument, DifferenceResult, ExperimentResult
 from harness.chaos.methods import look_through
 from harness.chaos.plan import NEEDS, Plan
-from harness.chaos.run import Run, prepare
+from harness.chaos.run import Outcome, Run, prepare
 from harness.chaos.topology import memory_bound_bytes, missing
+from harness.chaos.toxiproxy.guard import TOKEN_VARIABLE
 from harness.documents import WarningResult
 from harness.errors import HarnessError
 from harness.measure.environment import environment
@@ -55,7 +56,7 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
     read = {name: _read(path) for name, path in files.items()}
     lacks = {text: missing(text) for text in request.caches}  # before anything is started: a bad spec is told now
     found: list[ExperimentResult] = []
-    proxies = ""
+    proxies, guarded = "", True
     total = len(read) * len(request.caches)
     for experiment, planned in read.values():
         for place, text in enumerate(request.caches):
@@ -65,9 +66,9 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
                 found.append(judging.skipped(planned, text, role, wanting[0]))
                 continue
             head = f"{len(found) + 1} of {total}, {planned.name} on {text}"
-            one, which = _one(experiment, planned, text, role, request, partial(_say, say, head))
+            one, outcome = _one(experiment, planned, text, role, request, partial(_say, say, head))
             found.append(one)
-            proxies = which
+            proxies, guarded = outcome.proxies, outcome.proxies_guarded
     differences = compare(found) if request.compared else ()
     verdict, reason = _verdict(request, found, differences)
     return ChaosDocument(
@@ -81,7 +82,10 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
         proxies=proxies,
         experiments=tuple(found),
         differences=tuple(differences),
-        warnings=tuple(_warnings(found, {text: memory_bound_bytes(text) for text in request.caches})),
+        warnings=(
+            *_warnings(found, {text: memory_bound_bytes(text) for text in request.caches}),
+            *(() if guarded else (unguarded(proxies),)),
+        ),
     )
 
 
@@ -97,7 +101,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Plan]:
 
 def _one(
     experiment: dict[str, Any], planned: Plan, text: str, role: str, request: ChaosRequest, say: Say
-) -> tuple[ExperimentResult, str]:
+) -> tuple[ExperimentResult, Outcome]:
     began = time.monotonic()
     run = Run(planned, text, request.seed, say)
     prepare(run)
@@ -123,7 +127,7 @@ def _one(
         path = request.journals / f"{planned.name}-{_filename(text)}.json"
         path.write_text(json.dumps(journal, indent=2, default=str) + "\n", encoding="utf-8")
         result = result.model_copy(update={"journal": str(path)})
-    return result, run.outcome.proxies
+    return result, run.outcome
 
 
 def _say(say: Say, head: str, line: str) -> None:
@@ -168,6 +172,14 @@ def _of_two(request: ChaosRequest, differences: tuple[DifferenceResult, ...]) ->
         return verdict, f"{candidate} bears {many} as well as {baseline}{more}"
     worst = next(each for each in differences if each.verdict is verdict)
     return verdict, f"{worst.name}: {worst.summary}"
+
+
+def unguarded(proxies: str) -> WarningResult:
+    """Of a proxy server without a secret: who re-points a proxy answers in the place of what is behind it."""
+    return WarningResult(
+        message=f"whoever reaches the Toxiproxy server ({proxies}) could change the proxies of this run",
+        remedy=f"where others use the machine, let Cachegate start its own, or one with {TOKEN_VARIABLE} set for both",
+    )
 
 
 def _warnings(found: list[ExperimentResult], bounds: dict[str, int | None]) -> list[WarningResult]:

@@ -66,6 +66,8 @@ class Outcome(NamedTuple):
     memory_bytes: int | None
     """Resident in the host before anybody used it, and at the end."""
     proxies: str
+    proxies_guarded: bool
+    """Whether the proxy server refuses whoever does not have its secret."""
     prefix: str
     deviated: bool
     """Whether the hypothesis did not hold after the method."""
@@ -99,6 +101,7 @@ class Run:
         self._ended = threading.Event()
         """Set when the users have ended."""
         self._prefix = ""
+        self._proxies_guarded = False
         self._watch: Watch | None = None
         self._began = 0.0
 
@@ -129,6 +132,7 @@ class Run:
         leases.take(remove_folder(str(folder)), LEASE_SECONDS)
         self._nemesis = Nemesis(leases)
         server = stack.enter_context(found_server(self.seed))
+        self._proxies_guarded = server.guarded
         self._topology = made = stack.enter_context(topology(self.text, self._capacity(), server, leases))
         load = scenario(plan.load.scenario)
         if made.host.process is None:
@@ -219,6 +223,7 @@ class Run:
             fresh_bytes=self.topology.fresh_bytes,
             memory_bytes=memory_bytes,
             proxies=self.topology.proxies,
+            proxies_guarded=self._proxies_guarded,
             prefix=self._prefix,
             deviated=deviated,
             trouble=trouble,
