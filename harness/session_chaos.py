@@ -13,7 +13,7 @@ from typing import Any
 
 from chaoslib.experiment import run_experiment
 
-from harness.chaos import judging, plan
+from harness.chaos import experiment_file, judging, plan
 from harness.chaos.comparing import compare
 from harness.chaos.document import ChaosDocument, DifferenceResult, ExperimentResult
 from harness.chaos.methods import look_through
@@ -91,7 +91,7 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
 
 def _read(path: Path) -> tuple[dict[str, Any], Plan]:
     """The experiment of a file, which Chaos Toolkit takes. Raises UsageError."""
-    experiment = plan.read(path)
+    experiment = experiment_file.read(path)
     planned = plan.plan(experiment, path.stem)
     wanted = look_through(experiment, path.name)
     return experiment, planned.model_copy(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from harness import strict_json
 from harness.documents import SCHEMA_VERSION
 from harness.errors import UsageError
 
@@ -70,7 +70,7 @@ def read(path: Path, kind: type[_D]) -> _D:
     """The document of kind at path. Raises UsageError if it is missing, damaged, foreign or of another kind."""
     wanted = kind.model_fields["kind"].default
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = strict_json.read(path)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}; make it with: cachegate {wanted} SPEC -o {path}") from None
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -75,9 +76,13 @@ def _run(
         from harness import session_chaos as session
     except ImportError as error:
         raise UsageError(f"chaos needs the package {error.name}: {HOW_TO_INSTALL}") from error
+    from harness.chaos import experiment_file, plan
     from harness.report import chaos as report
     from harness.report.progress import Progress
 
+    for name in experiments:
+        if experiment_file.code_of_its_own(experiment_file.read(plan.find(name))):
+            print(f"{name} names code of its own: run only files of people you trust", file=sys.stderr, flush=True)
     interrupted_by_terminate()
     request = session.ChaosRequest(
         experiments=experiments, caches=caches, compared=compared, seed=seed, journals=journals

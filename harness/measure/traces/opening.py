@@ -68,7 +68,7 @@ def _gzip(file: IO[bytes]) -> Iterator[bytes]:
         while not member.eof:
             rest = rest or _some(file, "gzip member")
             yield member.decompress(rest, BLOCK_BYTES)
-            rest = member.unused_data if member.eof else member.unconsumed_tail
+            rest = member.unused_data or member.unconsumed_tail
         rest = _after_padding(rest, file)
 
 
