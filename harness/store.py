@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from harness import strict_json
 from harness.documents import SCHEMA_VERSION
 from harness.errors import UsageError
+from harness.strict_json import read as read_json
 
 _D = TypeVar("_D", bound=BaseModel)
 
@@ -70,7 +70,7 @@ def read(path: Path, kind: type[_D]) -> _D:
     """The document of kind at path. Raises UsageError if it is missing, damaged, foreign or of another kind."""
     wanted = kind.model_fields["kind"].default
     try:
-        data = strict_json.read(path)
+        data = read_json(path)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}; make it with: cachegate {wanted} SPEC -o {path}") from None
     except OSError as error:

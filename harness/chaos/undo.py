@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.chaos import cgroups
-from harness.processes import start_ticks
+from harness.chaos.processes import start_ticks
 
 FOLDER_PREFIX = "cachegate-"
 _PATIENCE_SECONDS = 2.0

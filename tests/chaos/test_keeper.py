@@ -16,7 +16,7 @@ import pytest
 from harness.chaos import undo
 from harness.chaos.keeper import Keeper
 from harness.chaos.lease import Leases
-from harness.processes import started
+from harness.chaos.processes import started
 
 PATIENCE_SECONDS = 20
 
