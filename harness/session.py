@@ -270,6 +270,8 @@ def baseline(spec: str, options: Options, pairs: int, say: Say) -> BaselineDocum
 def compare(before: Path, after: Path, gated: tuple[policy.Gated, ...]) -> CompareDocument:
     """Compare two stored baselines by their ratios to the yardstick. Raises UsageError for a bad file."""
     first, second = store.read(before, BaselineDocument), store.read(after, BaselineDocument)
+    stored.check(first, before)
+    stored.check(second, after)
     mismatches = stored.mismatches(first, second)
     results = [] if mismatches else stored.compare(first, second, gated)
     verdict = Verdict.worst([result.verdict for result in results if result.verdict is not None])

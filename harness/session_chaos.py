@@ -13,13 +13,14 @@ from typing import Any
 
 from chaoslib.experiment import run_experiment
 
-from harness.chaos import judging, plan
+from harness.chaos import experiment_file, judging, plan
 from harness.chaos.comparing import compare
 from harness.chaos.document import ChaosDocument, DifferenceResult, ExperimentResult
 from harness.chaos.methods import look_through
 from harness.chaos.plan import NEEDS, Plan
 from harness.chaos.run import Outcome, Run, prepare
 from harness.chaos.topology import memory_bound_bytes, missing
+from harness.chaos.toxiproxy.guard import TOKEN_VARIABLE
 from harness.documents import WarningResult
 from harness.errors import HarnessError
 from harness.masking import mask, masked
@@ -58,7 +59,7 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
     lacks = {text: missing(text) for text in request.caches}  # before anything is started: a bad spec is told now
     found: list[ExperimentResult] = []
     left: list[str] = []
-    proxies = ""
+    proxies, guarded = "", True
     total = len(read) * len(request.caches)
     for experiment, planned in read.values():
         for place, text in enumerate(request.caches):
@@ -71,7 +72,7 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
             one, outcome = _one(experiment, planned, text, role, request, partial(_say, say, head))
             found.append(one)
             left += [outcome.left] if outcome.left else []
-            proxies = outcome.proxies
+            proxies, guarded = outcome.proxies, outcome.proxies_guarded
     differences = compare(found) if request.compared else ()
     verdict, reason = _verdict(request, found, differences)
     return ChaosDocument(
@@ -88,13 +89,14 @@ def chaos(request: ChaosRequest, say: Say) -> ChaosDocument:
         warnings=(
             *(WarningResult(message=each, remedy="remove them when it answers again") for each in left),
             *_warnings(found, {mask(text): memory_bound_bytes(text) for text in request.caches}),
+            *(() if guarded else (unguarded(proxies),)),
         ),
     )
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Plan]:
     """The experiment of a file, which Chaos Toolkit takes. Raises UsageError."""
-    experiment = plan.read(path)
+    experiment = experiment_file.read(path)
     planned = plan.plan(experiment, path.stem)
     wanted = look_through(experiment, path.name)
     return experiment, planned.model_copy(
@@ -170,6 +172,14 @@ def _of_two(request: ChaosRequest, differences: tuple[DifferenceResult, ...]) ->
         return verdict, f"{candidate} bears {many} as well as {baseline}{more}"
     worst = next(each for each in differences if each.verdict is verdict)
     return verdict, f"{worst.name}: {worst.summary}"
+
+
+def unguarded(proxies: str) -> WarningResult:
+    """Of a proxy server without a secret: who re-points a proxy answers in the place of what is behind it."""
+    return WarningResult(
+        message=f"whoever reaches the Toxiproxy server ({proxies}) could change the proxies of this run",
+        remedy=f"where others use the machine, let Cachegate start its own, or one with {TOKEN_VARIABLE} set for both",
+    )
 
 
 def _warnings(found: list[ExperimentResult], bounds: dict[str, int | None]) -> list[WarningResult]:

@@ -96,10 +96,11 @@ def check(request: CheckRequest, say: Say) -> CheckDocument:
 def replay(name: str, spec: str | None, say: Say) -> tuple[ReplayDocument, CheckVerdict, str]:
     """Play a recorded schedule again: the document with the history of now, and whether the law is still broken.
 
-    Raises UsageError for a file that is none, of another Python, or whose cache is not there.
+    Raises UsageError for a file that is none, of another Python, whose cache is not there, or is code that only the
+    file names.
     """
     document = replays.read(name)
-    text = spec or document.spec
+    text = spec or replays.trusted(document, name)
     _spec(text)
     job = {"spec": text, "seed": 0, "replay": document.model_dump(mode="json")}
     found = run(job, document.hash_seed, say)

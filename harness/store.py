@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import select
 import shutil
@@ -18,6 +17,7 @@ from harness.documents import SCHEMA_VERSION
 from harness.errors import UnwrittenError, UsageError
 from harness.ours import open_plain, wrote
 from harness.places import check_place, descriptor_of, fresh_file, is_summary, said
+from harness.strict_json import read as read_json
 
 _D = TypeVar("_D", bound=BaseModel)
 
@@ -123,7 +123,7 @@ def read(path: Path, kind: type[_D]) -> _D:
     """The document of kind at path. Raises UsageError if it is missing, damaged, foreign or of another kind."""
     wanted = kind.model_fields["kind"].default
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}; make it with: cachegate {wanted} SPEC -o {path}") from None
     except OSError as error:

@@ -77,10 +77,14 @@ def test_a_fault_is_proved_and_replays(run: Run) -> None:
     case = ET.parse("j.xml").getroot().find("testcase")
     assert case is not None
     assert case.find("failure") is not None
+    assert command[3:] == [f"{BROKEN}:NeverExpires"]
+    code, _, problem = run(*command[1:3])
+    assert (code, problem.count("\n")) == (4, 1)
+    assert "which is code: if you trust it, name it: " + " ".join(command) in problem
     code, again, _ = run(*command[1:])
     assert code == 1
     assert again.startswith("FAIL  C2: ")
-    code, fixed, _ = run(*command[1:], "improved")
+    code, fixed, _ = run(*command[1:3], "improved")
     assert code == 0
     assert fixed.startswith("PASS  C2: improved keeps C2")
 
@@ -92,7 +96,7 @@ def test_a_replay_of_another_python_or_of_nothing(run: Run) -> None:
     document = ReplayDocument.model_validate_json(kept.read_text())
     changes = {
         "3.9": document.model_copy(update={"python": "3.9"}),
-        "no file": document.model_copy(update={"spec": "/no/such/file.py:thing"}),
+        "which is code": document.model_copy(update={"spec": "/no/such/file.py:thing"}),
         "schema version": document.model_copy(update={"schema_version": "9.0"}),
     }
     for message, changed in changes.items():

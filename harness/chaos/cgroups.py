@@ -73,12 +73,54 @@ class Group:
         return int(words[words.index("max") + 1] if "max" in words else words[0])
 
 
-def remove(path: str) -> None:
-    """Take a group away; what is in it goes back to the group above. Raises OSError."""
+def home(pid: int) -> str:
+    """The group that a process is in now, as a path. Raises OSError for a process that is gone."""
+    found = files()
+    if found is None:
+        raise OSError("this machine has no control group that can be written")
+    told = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    return str(place(found, told, mounts))
+
+
+def place(found: Files, told: str, mounts: str) -> Path:
+    """Where a group stands, of which /proc/PID/cgroup told from the hierarchy's root; a part of that may be mounted."""
+    wanted = "" if found.parent == ROOT else found.parent.name
+    rows = [row.split(":", 2) for row in told.splitlines()]
+    inside = next((path for _, controllers, path in rows if wanted in controllers.split(",")), "/")
+    roots = [row.split()[3] for row in mounts.splitlines() if row.split()[4] == str(found.parent)]
+    root = roots[-1] if roots else "/"  # the last mount covers the others
+    inside = inside.removeprefix(root) if f"{inside}/".startswith(f"{root.rstrip('/')}/") else inside
+    return found.parent / inside.strip("/")
+
+
+def remove(path: str, homes: dict[str, str]) -> str | None:
+    """Take a group away. What is in it goes back to where it was, by its pid in homes; what it has started follows it.
+
+    Where that is gone it goes to the group above ours, which is told. Raises OSError.
+    """
     group = Path(path)
     if not group.is_dir():
-        return
+        return None
+    lost = []
     for pid in (group / "cgroup.procs").read_text(encoding="ascii").split():
-        with suppress(ProcessLookupError):
-            (group.parent / "cgroup.procs").write_text(pid, encoding="ascii")
+        before = homes.get(pid) or next(iter(homes.values()), str(group.parent))
+        try:
+            if not _enter(Path(before), pid):
+                _enter(group.parent, pid)
+                lost.append(f"process {pid} could not go back to {before}, and is in {group.parent}")
+        except ProcessLookupError:
+            continue  # it has ended
     group.rmdir()
+    return "; ".join(lost) or None
+
+
+def _enter(group: Path, pid: str) -> bool:
+    """Put a process into a group; False if there is no such group, or none that takes it."""
+    try:
+        (group / "cgroup.procs").write_text(pid, encoding="ascii")
+    except ProcessLookupError:
+        raise
+    except OSError:
+        return False
+    return True

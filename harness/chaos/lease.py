@@ -52,7 +52,7 @@ class Leases:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for problem in self.end_all():
-            print(f"cachegate: {problem}", file=sys.stderr)
+            print(f"cachegate: {problem}", file=sys.stderr, flush=True)
         assert self._keeper.stdin is not None  # a pipe was asked for
         with contextlib.suppress(BrokenPipeError):
             self._keeper.stdin.close()

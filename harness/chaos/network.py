@@ -116,15 +116,21 @@ class Proxy:
 class ProxyServer:
     """A Toxiproxy server at a URL such as http://127.0.0.1:8474."""
 
-    def __init__(self, url: str, timeout: float = TIMEOUT_SECONDS, what: str | None = None) -> None:
+    def __init__(
+        self, url: str, timeout: float = TIMEOUT_SECONDS, what: str | None = None, token: str | None = None
+    ) -> None:
         self.url = url
+        self.token = token
+        """Its secret, sent with every call."""
+        self.guarded = False
+        """Whether it refuses whoever does not have the secret."""
         self.what = what or f"the one at {url}"
         """Which one it is, for reports."""
         self.pid: int | None = None
         """Of a server that this run started."""
         self.complaints: Callable[[], str] = str
         """What such a server wrote to its standard error: nothing, unless something is wrong with it."""
-        self.consumer = _consumer(url, timeout)
+        self.consumer = _consumer(url, timeout, token)
         proxies, servers = _own("toxiproxy.proxy"), _own("toxiproxy.server")
         proxies.APIConsumer = servers.APIConsumer = self.consumer  # type: ignore[attr-defined]  # a module's global
         servers.Proxy = proxies.Proxy  # type: ignore[attr-defined]  # a module's global
@@ -132,7 +138,7 @@ class ProxyServer:
         self._shape: Any = proxies.Proxy
 
     def version(self) -> str:
-        """As it tells it. Raises ServerSilentError."""
+        """As it tells it. Raises ServerSilentError, and RefusedError for a secret that is not its own."""
         try:
             return str(self.consumer.get("/version").json()["version"])
         except (ValueError, LookupError, TypeError):
@@ -173,13 +179,19 @@ class ProxyServer:
         return None
 
 
-def _consumer(url: str, timeout: float) -> Any:
-    """toxiproxy-python's way to a server, with this server's address."""
+def _consumer(url: str, timeout: float, token: str | None) -> Any:
+    """toxiproxy-python's way to a server, with this server's address and secret."""
     address, at = _address(url)
+
+    def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # In the place of headers alone, for which requests would take what a .netrc says of the host.
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
 
     def called(method: Any, path: str, **given: Any) -> requests.Response:
         try:
-            answer: requests.Response = method(path, timeout=timeout, proxies=_STRAIGHT, **given)
+            answer: requests.Response = method(path, timeout=timeout, proxies=_STRAIGHT, auth=signed, **given)
         except ProxyExists as error:
             raise AlreadyExistsError(_said(path, error.args[0])) from None
         except NotFound as error:

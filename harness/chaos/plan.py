@@ -107,27 +107,6 @@ def find(name: str) -> Path:
     raise UsageError(f"no experiment {name!r}; {hint}")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The experiment in a file, whole. Raises UsageError with the line of what is wrong."""
-    try:
-        import yaml  # noqa: PLC0415  # of the extra: the names of experiments are known without it
-    except ImportError as error:
-        raise UsageError(f"chaos needs the package {error.name}: {HOW_TO_INSTALL}") from error
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not text: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or error}") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{path} is no experiment of Chaos Toolkit")
-    return found
-
-
 def plan(experiment: dict[str, Any], name: str) -> Plan:
     """What an experiment says to Cachegate. Raises UsageError if that is missing or wrong."""
     extensions = experiment.get("extensions")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import socket
@@ -18,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from harness.chaos.network import ProxyServer, ServerSilentError
+from harness.chaos.network import NetworkFaultError, ProxyServer, RefusedError, ServerSilentError
+from harness.chaos.toxiproxy.guard import TOKEN_VARIABLE
 from harness.children import environment, python, start_process
 from harness.errors import HarnessError, UsageError
 
@@ -45,13 +47,22 @@ def found_server(seed: int) -> Iterator[ProxyServer]:
 
 
 def named(url: str) -> ProxyServer:
-    """The server that somebody else runs."""
-    server = ProxyServer(url)
+    """The server that somebody else runs, with the secret that the environment has for it. Raises UsageError."""
+    server = ProxyServer(url, token=os.environ.get(TOKEN_VARIABLE) or None)
     try:
         server.version()
-    except ServerSilentError as error:
+        server.guarded = server.token is not None and _refuses_others(url)
+    except NetworkFaultError as error:
         raise UsageError(f"{error} (TOXIPROXY_URL names it)") from error
     return server
+
+
+def _refuses_others(url: str) -> bool:
+    try:
+        ProxyServer(url).version()
+    except RefusedError:
+        return True
+    return False
 
 
 @contextlib.contextmanager
@@ -86,18 +97,21 @@ def embedded(seed: int) -> Iterator[ProxyServer]:
             text=True,
             start_new_session=True,  # ^C is its owner's: the proxies stay until the faults are undone
         )
+        token = secrets.token_urlsafe()  # other users of the machine reach the loopback too
+        job = {"host": "127.0.0.1", "port": 0, "seed": seed, "token": token}
         try:
             assert process.stdin is not None  # a pipe was asked for
             assert process.stdout is not None  # a pipe was asked for
             with contextlib.suppress(BrokenPipeError):  # it died at once: told below
-                process.stdin.write(json.dumps({"host": "127.0.0.1", "port": 0, "seed": seed}) + "\n")
+                process.stdin.write(json.dumps(job) + "\n")
                 process.stdin.flush()
             ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
             line = process.stdout.readline() if ready else ""
             if not line:
                 raise HarnessError(f"the embedded Toxiproxy did not start: {_complaint(complaints)}")
             where = json.loads(line)
-            server = ProxyServer(f"http://{where['address']}:{where['port']}", what="embedded")
+            server = ProxyServer(f"http://{where['address']}:{where['port']}", what="embedded", token=token)
+            server.guarded = True
             server.pid, server.complaints = process.pid, lambda: _written(complaints)
             yield server
         finally:

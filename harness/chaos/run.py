@@ -70,6 +70,8 @@ class Outcome(NamedTuple):
     memory_bytes: int | None
     """Resident in the host before anybody used it, and at the end."""
     proxies: str
+    proxies_guarded: bool
+    """Whether the proxy server refuses whoever does not have its secret."""
     prefix: str
     deviated: bool
     """Whether the hypothesis did not hold after the method."""
@@ -105,6 +107,7 @@ class Run:
         self._ended = threading.Event()
         """Set when the users have ended."""
         self._prefix = ""
+        self._proxies_guarded = False
         self._watch: Watch | None = None
         self._began = 0.0
 
@@ -135,6 +138,7 @@ class Run:
         leases.take(remove_folder(str(folder)), LEASE_SECONDS)
         self._nemesis = Nemesis(leases)
         server = stack.enter_context(found_server(self.seed))
+        self._proxies_guarded = server.guarded
         keys = None
         if is_target(self.text):
             # Drawn from chance, not from the seed: two runs with one seed may meet on one server.
@@ -232,6 +236,7 @@ class Run:
             fresh_bytes=self.topology.fresh_bytes,
             memory_bytes=memory_bytes,
             proxies=self.topology.proxies,
+            proxies_guarded=self._proxies_guarded,
             prefix=self._prefix,
             deviated=deviated,
             trouble=trouble,

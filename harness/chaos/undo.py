@@ -1,30 +1,32 @@
 """How a fault is undone, as data: the process that does it may be another than the one that made it.
 
-Each kind may be done twice, and does nothing to a process that only has the number of the one that was meant.
+Each kind may be done twice, and does nothing to a process that only has the number of the one that was meant: it tells.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import signal
+import stat
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import psutil
-
 from harness.chaos import cgroups
+from harness.chaos.processes import start_ticks
 
 if TYPE_CHECKING:  # as below
     from harness.load.keys import Keys
 
 FOLDER_PREFIX = "cachegate-"
 _PATIENCE_SECONDS = 2.0
-_CREATED_SECONDS = 0.05
-"""A process began at the same time if within this."""
+_SECRETS = {"token"}
+"""Fields that are not told."""
 
 
 class Undo(NamedTuple):
@@ -35,29 +37,28 @@ class Undo(NamedTuple):
 
 
 def go_on(pid: int) -> Undo:
-    """Let a stopped process go on."""
-    return Undo("continue", {"pid": pid, "created": psutil.Process(pid).create_time()})
+    """Let a stopped process go on. Raises ProcessLookupError if there is none, as the next two do."""
+    return Undo("continue", {"pid": pid, "start_ticks": start_ticks(pid)})
 
 
 def end(pid: int) -> Undo:
     """End a process, now."""
-    return Undo("kill", {"pid": pid, "created": psutil.Process(pid).create_time()})
+    return Undo("kill", {"pid": pid, "start_ticks": start_ticks(pid)})
 
 
 def limit(pid: int, which: int, soft: int, hard: int) -> Undo:
     """Give a process a limit that it had."""
-    created = psutil.Process(pid).create_time()
-    return Undo("limit", {"pid": pid, "created": created, "which": which, "soft": soft, "hard": hard})
+    return Undo("limit", {"pid": pid, "start_ticks": start_ticks(pid), "which": which, "soft": soft, "hard": hard})
 
 
-def remove_proxy(url: str, name: str) -> Undo:
-    """Take a proxy from a Toxiproxy server."""
-    return Undo("proxy", {"url": url, "name": name})
+def remove_proxy(url: str, name: str, token: str | None = None) -> Undo:
+    """Take a proxy from a Toxiproxy server, which may have a secret."""
+    return Undo("proxy", {"url": url, "name": name, "token": token})
 
 
-def remove_group(path: str) -> Undo:
-    """Take a control group away; its processes go on outside."""
-    return Undo("group", {"path": path})
+def remove_group(path: str, homes: dict[str, str]) -> Undo:
+    """Take a control group away; its processes go on where they were before, by pid in homes."""
+    return Undo("group", {"path": path, "homes": homes})
 
 
 def remove_folder(path: str) -> Undo:
@@ -73,39 +74,47 @@ def remove_keys(keys: Keys) -> Undo:
 def perform(undo: Undo) -> str | None:
     """Do it; what went wrong, if anything. What is gone needs nothing."""
     try:
-        _KINDS[undo.kind](**undo.what)
-    except (ProcessLookupError, psutil.NoSuchProcess):
+        problem = _KINDS[undo.kind](**undo.what)
+    except ProcessLookupError:
         return None
-    except (OSError, psutil.Error) as error:
-        return f"{undo.kind} {undo.what}: {error}" if undo.kind != "keys" else str(error)
-    return None
+    except OSError as error:
+        problem = str(error)
+    if problem is None or undo.kind == "keys":  # which says itself what and where
+        return problem
+    told = {name: value for name, value in undo.what.items() if name not in _SECRETS}
+    return f"{undo.kind} {told}: {problem}"
 
 
-def _same(pid: int, created: float) -> psutil.Process:
-    process = psutil.Process(pid)
-    if abs(process.create_time() - created) > _CREATED_SECONDS:
-        raise psutil.NoSuchProcess(pid)
-    return process
+class _AnotherError(OSError):
+    """The process that was meant is gone, and another has its number."""
 
 
-def _continue(pid: int, created: float) -> None:
-    _same(pid, created).send_signal(signal.SIGCONT)
+def _check_same(pid: int, ticks: int) -> None:
+    if start_ticks(pid) != ticks:
+        raise _AnotherError(f"process {pid} is another one now, which is let alone; the one that was meant is gone")
 
 
-def _kill(pid: int, created: float) -> None:
-    process = _same(pid, created)
-    process.kill()  # a stopped one too
+def _continue(pid: int, start_ticks: int) -> None:
+    _check_same(pid, start_ticks)
+    os.kill(pid, signal.SIGCONT)
 
 
-def _limit(pid: int, created: float, which: int, soft: int, hard: int) -> None:
-    _same(pid, created)
+def _kill(pid: int, start_ticks: int) -> None:
+    _check_same(pid, start_ticks)
+    os.kill(pid, signal.SIGKILL)  # a stopped one too
+
+
+def _limit(pid: int, start_ticks: int, which: int, soft: int, hard: int) -> None:
+    _check_same(pid, start_ticks)
     resource.prlimit(pid, which, (soft, hard))
 
 
-def _proxy(url: str, name: str) -> None:
-    request = urllib.request.Request(f"{url}/proxies/{name}", method="DELETE")  # noqa: S310  # a Toxiproxy's address
+def _proxy(url: str, name: str, token: str | None) -> None:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{url}/proxies/{name}", headers=headers, method="DELETE")  # noqa: S310  # a Toxiproxy's address
+    straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxies the environment names
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS):  # noqa: S310  # as above
+        with straight.open(request, timeout=_PATIENCE_SECONDS):
             pass
     except urllib.error.HTTPError as error:
         if error.code != 404:  # it is gone
@@ -115,18 +124,28 @@ def _proxy(url: str, name: str) -> None:
             raise
 
 
-def _folder(path: str) -> None:
-    if Path(path).name.startswith(FOLDER_PREFIX):  # nobody's but ours
-        shutil.rmtree(path, ignore_errors=True)
+def _folder(path: str) -> str | None:
+    folder = Path(path)
+    above = Path(tempfile.gettempdir())
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return None
+    named = folder.name.startswith(FOLDER_PREFIX) and folder.parent.resolve() == above.resolve()
+    if not named or not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        return f"it is no folder of ours directly below {above}, and is let alone"
+    shutil.rmtree(folder, ignore_errors=True)
+    return f"{folder} is still there" if folder.exists() else None
 
 
-def _keys(**what: Any) -> None:
+def _keys(**what: Any) -> str | None:
     from harness.load.keys import remove  # noqa: PLC0415  # few keepers have keys, and all begin sooner without it
 
     remove(**what)
+    return None
 
 
-_KINDS: dict[str, Callable[..., None]] = {
+_KINDS: dict[str, Callable[..., str | None]] = {
     "continue": _continue,
     "kill": _kill,
     "limit": _limit,

@@ -199,7 +199,11 @@ class Explorer:
         """The operations of a schedule, of another cache perhaps, that this one does not have."""
         asked = {Op(step.act) for steps in (schedule.first, *schedule.clients) for step in steps}
         has = {*map(Op, self.shape.acts), Op.STALL, Op.WALL}
-        return sorted(op.name.lower() for op in asked - has)
+        lacking = sorted(op.name.lower() for op in asked - has)
+        moves = [step.amount for steps in (schedule.first, *schedule.clients) for step in steps if step.act == Op.MOVE]
+        if not lacking and any(not 0 <= amount < self.shape.stages for amount in moves):
+            lacking.append(f"stage {max(moves, key=abs)}")
+        return lacking
 
     def schedule(self, number: int) -> Schedule:
         """The schedule of a number, the same in every run of this seed."""

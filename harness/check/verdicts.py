@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from harness.check import replays
@@ -70,7 +71,7 @@ def _rules(found: Events, request: CheckRequest) -> list[CheckedResult]:
                 title=rule.sentence,
                 verdict=CheckVerdict(event["verdict"]),
                 summary=event["summary"],
-                replay=f"cachegate check {_quoted(request.spec)} --only {rule.id}" if failed else None,
+                replay=f"cachegate check {quote(request.spec)} --only {rule.id}" if failed else None,
             )
         )
     return results
@@ -87,9 +88,9 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
         if event is not None:
             can_replay = request.save and event.get("again")
             identity = replays.save(event, request.spec, hash_seed) if can_replay else None
-            command = f"cachegate replay {identity}" if identity else None
+            command = replays.command(identity, request.spec) if identity else None
             if "workload" in event:
-                command = f"cachegate check {_quoted(request.spec)} --workload {_quoted(event['workload'])}"
+                command = f"cachegate check {quote(request.spec)} --workload {quote(event['workload'])}"
                 command += f" --seed {request.seed} --clients {request.clients}"
                 command += "" if request.capacity is None else f" --capacity {request.capacity}"
                 command += f" --only {checker.ID}"
@@ -107,7 +108,7 @@ def _laws(found: Events, request: CheckRequest, hash_seed: int) -> list[CheckedR
             if found.blocked and request.save and found.real is None:
                 event = {"check": "C0", "message": BLOCKS, "evidence": (), "default_ttl_ns": NO_TTL} | found.blocked
                 kept = replays.save(event, request.spec, hash_seed)
-                fields["replay"] = f"cachegate replay {kept}" if kept else None
+                fields["replay"] = replays.command(kept, request.spec) if kept else None
         elif found.bound and checker.ID == "C0":
             fields |= {"verdict": CheckVerdict.FAIL, "summary": f"{found.bound}{_while(found)}"}
         elif found.died and checker.ID == "C0":
@@ -152,7 +153,7 @@ def _knobs(found: Events, request: CheckRequest) -> CheckedResult:
             f"{name} (tried {', '.join(f'{value:g}' for value in values)})" for name, values in knobs["idle"].items()
         ]
         verdict, summary = CheckVerdict.FAIL, f"no effect: {', '.join(idle)}"
-        command = f"cachegate check {_quoted(request.spec)} --only C12"
+        command = f"cachegate check {quote(request.spec)} --only C12"
     else:
         verdict, summary = CheckVerdict.PASS, f"{len(set(knobs['tried']))} parameters change something"
     return CheckedResult(id="C12", kind="manners", title=title, verdict=verdict, summary=summary, replay=command)
@@ -224,7 +225,3 @@ def warnings_of(found: Events) -> list[WarningResult]:
         message = "its entries expire by a clock of its own, so no ttl was exercised"
         warnings.append(WarningResult(message=message, remedy="read loop.time() or time.monotonic()"))
     return warnings
-
-
-def _quoted(spec: str) -> str:
-    return f"'{spec}'" if set(spec) & set("?&*;() ") else spec

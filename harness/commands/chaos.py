@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -90,6 +91,7 @@ def _run(
         from harness import session_chaos as session
     except ImportError as error:
         raise UsageError(f"chaos needs the package {error.name}: {HOW_TO_INSTALL}") from error
+    from harness.chaos import experiment_file, plan
     from harness.report import chaos as report
     from harness.report.progress import Progress
 
@@ -97,6 +99,9 @@ def _run(
         path = journals.get((experiment, cache))
         return str(path) if path is not None and outputs.keep(path, journal) else None
 
+    for name in experiments:
+        if experiment_file.code_of_its_own(experiment_file.read(plan.find(name))):
+            print(f"{name} names code of its own: run only files of people you trust", file=sys.stderr, flush=True)
     interrupted_by_terminate()
     request = session.ChaosRequest(experiments=experiments, caches=caches, compared=compared, seed=seed, keep=keep)
     with Progress() as progress:

@@ -7,11 +7,25 @@ not compared at all: `mismatches` names the fields.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from harness.documents import BaselineDocument, MetricResult, StoredMetric
+from harness.errors import UsageError
 from harness.gate.policy import CONFIDENCE, MIN_STORED_PAIRS, Gated, severity
 from harness.model import Verdict
 from harness.stats.location import Estimate, shift
+
+MOST_PAIRS, MOST_DIFFERENCE = 4_000, 300.0
+"""Of a metric; a log ratio beyond it is no ratio of two times, and e to the power of twice it can still be computed."""
+
+
+def check(document: BaselineDocument, path: Path) -> None:
+    """Raise UsageError for what no run has stored, and what would fill the machine or leave the range of numbers."""
+    for metric in document.metrics:
+        if len(metric.differences) > MOST_PAIRS:
+            raise UsageError(f"{path} is damaged: {metric.name[:60]} has more than {MOST_PAIRS:,} pairs")
+        if any(abs(difference) > MOST_DIFFERENCE for difference in metric.differences):
+            raise UsageError(f"{path} is damaged: {metric.name[:60]} has a difference beyond {MOST_DIFFERENCE:g}")
 
 
 def mismatches(first: BaselineDocument, second: BaselineDocument) -> list[str]:

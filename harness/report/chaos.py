@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.chaos.document import ChaosDocument, ExperimentResult, WindowResult
-from harness.chaos.plan import find, names, plan, read
+from harness.chaos.experiment_file import read
+from harness.chaos.plan import find, names, plan
 from harness.model import CheckVerdict, Verdict
 from harness.report.checks import COLOURS, SIGNS
 from harness.report.junit import OF_CHECK, OF_VERDICT, Case, suite

@@ -77,6 +77,7 @@ def outcome(rows: list[dict[str, int]], faults: list[Told], **more: Any) -> Outc
         "fresh_bytes": None,
         "memory_bytes": None,
         "proxies": "embedded",
+        "proxies_guarded": True,
         "prefix": "",
         "deviated": False,
         "trouble": None,

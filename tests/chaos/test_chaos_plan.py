@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.chaos import actions, plan, probes
+from harness.chaos import actions, experiment_file, plan, probes
 from harness.chaos.methods import look_through
 from harness.errors import UsageError
 from harness.load.plan import scenario
@@ -29,7 +29,7 @@ def test_all_are_there() -> None:
 @pytest.mark.parametrize("name", NEEDED)
 def test_an_experiment_is_whole(name: str) -> None:
     """Chaos Toolkit takes it, it asks one question, has a hypothesis, rolls back, and says what must hold."""
-    experiment = plan.read(plan.find(name))
+    experiment = experiment_file.read(plan.find(name))
     planned = plan.plan(experiment, name)
     assert planned.question.endswith("?")
     scenario(planned.load.scenario)
@@ -75,13 +75,13 @@ def test_what_is_wrong_is_told_in_a_line(tmp_path: Path, text: str, said: str) -
     path = tmp_path / "it.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=said) as raised:
-        plan.plan(plan.read(path), "it")
+        plan.plan(experiment_file.read(path), "it")
     assert "\n" not in str(raised.value)
 
 
 def changed(**changes: Any) -> dict[str, Any]:
     """A whole experiment with something else in it; None takes it away."""
-    experiment = plan.read(plan.find("pause")) | changes
+    experiment = experiment_file.read(plan.find("pause")) | changes
     return {key: value for key, value in experiment.items() if value is not None}
 
 

@@ -103,16 +103,62 @@ def sleeper() -> Iterator[psutil.Process]:
 
 @pytest.mark.skipif(cgroups.files() is None, reason="no control group can be written here")
 def test_a_process_comes_out_of_its_group_alive(sleeper: psutil.Process) -> None:
-    """The group is gone, and may be asked to go again."""
+    """It is where it was, not at the root; the group is gone, and may be asked to go again."""
+    before = cgroups.Group("cachegate-test-before")
+    before.make(64 * 1024 * 1024)
     group = cgroups.Group("cachegate-test")
+    try:
+        before.add(sleeper.pid)
+        homes = {str(sleeper.pid): cgroups.home(sleeper.pid)}
+        assert homes == {str(sleeper.pid): str(before.path)}
+        group.make(64 * 1024 * 1024)
+        group.add(sleeper.pid)
+        assert group.holds(sleeper.pid)
+        assert group.refusals() == 0
+        assert undo.perform(undo.remove_group(str(group.path), homes)) is None
+        assert undo.perform(undo.remove_group(str(group.path), homes)) is None
+        assert not group.path.exists()
+        assert sleeper.is_running()
+        assert before.holds(sleeper.pid)
+    finally:
+        undo.perform(undo.remove_group(str(group.path), {}))
+        undo.perform(undo.remove_group(str(before.path), {}))
+
+
+@pytest.mark.skipif(cgroups.files() is None, reason="no control group can be written here")
+def test_a_process_whose_group_is_gone_goes_above_ours(sleeper: psutil.Process) -> None:
+    """And that is told."""
+    group = cgroups.Group("cachegate-test-gone")
     group.make(64 * 1024 * 1024)
     group.add(sleeper.pid)
-    assert group.holds(sleeper.pid)
-    assert group.refusals() == 0
-    assert undo.perform(undo.remove_group(str(group.path))) is None
-    assert undo.perform(undo.remove_group(str(group.path))) is None
+    homes = {str(sleeper.pid): f"{group.path.parent}/was-here"}
+    problem = str(undo.perform(undo.remove_group(str(group.path), homes)))
+    assert f"could not go back to {group.path.parent}/was-here, and is in {group.path.parent}" in problem
     assert not group.path.exists()
-    assert sleeper.is_running()
+    assert cgroups.home(sleeper.pid) == str(group.path.parent)
+
+
+V1, V2 = cgroups._VERSIONS
+TWO = "12:cpu,cpuacct:/a\n5:memory:/jobs/x:y\n1:name=systemd:/b\n0::/c\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "told", "root", "wanted"),
+    [
+        (V1, TWO, "/", "/sys/fs/cgroup/memory/jobs/x:y"),
+        (V1, TWO, "/jobs", "/sys/fs/cgroup/memory/x:y"),
+        (V1, TWO, "/jobs/x:y", "/sys/fs/cgroup/memory"),
+        (V1, "5:memory:/\n", "/", "/sys/fs/cgroup/memory"),
+        (V2, "0::/user.slice/s.scope\n", "/", "/sys/fs/cgroup/user.slice/s.scope"),
+        (V2, TWO, "/", "/sys/fs/cgroup/c"),
+        (V2, "0::/gone (deleted)\n", "/", "/sys/fs/cgroup/gone (deleted)"),
+        (V2, "0::/jobs-2/a\n", "/jobs", "/sys/fs/cgroup/jobs-2/a"),
+    ],
+)
+def test_where_a_group_stands(files: cgroups.Files, told: str, root: str, wanted: str) -> None:
+    """By the line of the memory controller, or of version 2; from where a container has mounted it."""
+    mounts = f"31 23 0:28 / /sys rw - sysfs sysfs rw\n35 31 0:32 {root} {files.parent} rw - cgroup cgroup rw,memory\n"
+    assert str(cgroups.place(files, told, mounts)) == wanted
 
 
 def test_without_groups_there_is_no_container(monkeypatch: pytest.MonkeyPatch) -> None:

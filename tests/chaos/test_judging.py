@@ -12,6 +12,7 @@ from harness.chaos.judging import judge
 from harness.chaos.nemesis import Told
 from harness.chaos.plan import Holds, Plan
 from harness.model import Verdict
+from harness.session_chaos import unguarded
 
 Rows = list[dict[str, int]]
 OUTAGE = [*reads(0, 2), *reads(2, 3, outcome=UNKNOWN), *reads(3, 6)]
@@ -139,3 +140,10 @@ def test_a_machine_without_a_processor_to_spare_is_nobodys_fault(monkeypatch: py
     assert "quieter machine" in found.reason
     assert judged([*SMOOTH, *STALE], other_cpu=1.2).verdict is Verdict.ROLLBACK
     assert judged(SMOOTH, other_cpu=1.2).verdict is Verdict.PROCEED
+
+
+def test_a_proxy_server_for_anybody_is_a_warning() -> None:
+    """It names the server, and says what to do."""
+    told = unguarded("toxiproxy-server 2.9.0 on the PATH")
+    assert "toxiproxy-server 2.9.0 on the PATH" in told.message
+    assert "CACHEGATE_TOXIPROXY_TOKEN" in told.remedy

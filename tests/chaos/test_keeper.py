@@ -16,6 +16,7 @@ import pytest
 from harness.chaos import undo
 from harness.chaos.keeper import Keeper
 from harness.chaos.lease import Leases
+from harness.chaos.processes import started
 
 PATIENCE_SECONDS = 20
 
@@ -63,28 +64,109 @@ def test_each_kind_makes_whole_and_may_come_twice(sleeper: psutil.Process) -> No
 
 
 def test_a_process_that_only_has_the_number_is_let_alone(sleeper: psutil.Process) -> None:
-    """Numbers come again; when a process began does not."""
-    meant = undo.end(sleeper.pid)
-    meant.what["created"] -= 10
-    assert undo.perform(meant) is None
-    assert sleeper.is_running()
+    """Numbers come again; when a process began does not. It is told."""
+    sleeper.suspend()
+    await_status(sleeper, psutil.STATUS_STOPPED)
+    before = resource.prlimit(sleeper.pid, resource.RLIMIT_DATA)
+    for meant in (undo.go_on(sleeper.pid), undo.limit(sleeper.pid, resource.RLIMIT_DATA, 1, 1), undo.end(sleeper.pid)):
+        meant.what["start_ticks"] -= 1
+        assert f"process {sleeper.pid} is another one now" in str(undo.perform(meant))
+    assert sleeper.status() == psutil.STATUS_STOPPED
+    assert resource.prlimit(sleeper.pid, resource.RLIMIT_DATA) == before
+
+
+def test_a_step_of_the_wall_clock_makes_no_process_another(
+    sleeper: psutil.Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psutil adds the time of boot to when a process began, and that is another one after a step."""
+    ending = undo.end(sleeper.pid)
+    booted = psutil.boot_time()
+    for name in ("psutil.boot_time", "psutil._pslinux.boot_time"):
+        monkeypatch.setattr(name, lambda: booted + 3600)
+    assert undo.perform(ending) is None
+    await_status(sleeper, psutil.STATUS_ZOMBIE)
+
+
+def test_a_process_that_is_gone_needs_nothing() -> None:
+    """It is not another one."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    going = undo.go_on(process.pid)
+    process.kill()
+    process.communicate()
+    assert undo.perform(going) is None
+    with pytest.raises(ProcessLookupError):
+        undo.go_on(process.pid)
+
+
+@pytest.mark.parametrize("name", [b"python", b"a b", b"a) S 1 (b", b")) 7 ((", b"\xff\n)"])
+def test_a_command_may_have_any_name(name: bytes) -> None:
+    """The fields after it are found all the same: the start time is the 22nd."""
+    rest = b"S " + b" ".join(b"%d" % number for number in range(4, 53))
+    assert started(b"1234 (%b) %b\n" % (name, rest)) == 22
 
 
 def test_a_problem_is_told(tmp_path: Path) -> None:
     """A proxy server that is gone took its proxies with it; one that answers nonsense is a problem."""
     assert undo.perform(undo.remove_proxy("http://127.0.0.1:1", "a")) is None
     (tmp_path / "cgroup.procs").write_text("")
-    assert "group" in str(undo.perform(undo.remove_group(str(tmp_path))))
+    assert "group" in str(undo.perform(undo.remove_group(str(tmp_path), {})))
 
 
-def test_only_folders_of_ours_are_taken_away(tmp_path: Path) -> None:
-    """Whatever is in them."""
-    ours, others = tmp_path / "cachegate-1", tmp_path / "precious"
-    for folder in (ours, others):
-        folder.mkdir()
+@pytest.fixture
+def precious(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that must stay, and the temporary folder elsewhere."""
+    for name in ("temporary", "precious"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("it")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "precious"
+
+
+def test_a_folder_of_ours_is_taken_away(precious: Path) -> None:
+    """Whatever is in it; where a link in it leads is not. It may be done twice."""
+    ours = precious.parent / "temporary" / "cachegate-1"
+    (ours / "deeper").mkdir(parents=True)
+    (ours / "deeper" / "link").symlink_to(precious)
+    assert undo.perform(undo.remove_folder(str(ours))) is None
+    assert undo.perform(undo.remove_folder(str(ours))) is None
+    assert not ours.exists()
+    assert (precious / "file").exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "precious",
+        "cachegate-elsewhere",
+        "temporary/other",
+        "temporary/cachegate-link",
+        "temporary/cachegate-1/../../cachegate-elsewhere",
+        "temporary/cachegate-1/cachegate-2",
+        "temporary/cachegate-file",
+        "temporary/linked/cachegate-elsewhere",
+    ],
+)
+def test_no_other_folder_is_taken_away(precious: Path, path: str) -> None:
+    """Only one directly below the temporary folder, of our name, which is no link: and it is told."""
+    root, temporary = precious.parent, precious.parent / "temporary"
+    for folder in (root / "cachegate-elsewhere", temporary / "other", temporary / "cachegate-1" / "cachegate-2"):
+        folder.mkdir(parents=True)
         (folder / "file").write_text("it")
-        assert undo.perform(undo.remove_folder(str(folder))) is None
-    assert (ours.exists(), others.exists()) == (False, True)
+    (temporary / "cachegate-link").symlink_to(precious)
+    (temporary / "linked").symlink_to(root)
+    (temporary / "cachegate-file").write_text("it")
+    everything = sorted(root.rglob("*"))
+    assert "is no folder of ours" in str(undo.perform(undo.remove_folder(str(root / path))))
+    assert sorted(root.rglob("*")) == everything
+
+
+def test_a_folder_of_another_user_is_let_alone(precious: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may write into the temporary folder may use our name."""
+    theirs = precious.parent / "temporary" / "cachegate-1"
+    theirs.mkdir()
+    monkeypatch.setattr("os.getuid", lambda: theirs.stat().st_uid + 1)
+    assert "is no folder of ours" in str(undo.perform(undo.remove_folder(str(theirs))))
+    assert theirs.exists()
 
 
 def test_the_keeper_ends_what_lasts_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,3 +227,25 @@ def test_an_owner_that_is_killed_leaves_nothing_broken(sleeper: psutil.Process, 
     await_status(sleeper, psutil.STATUS_SLEEPING, psutil.STATUS_RUNNING)
     _, alive = psutil.wait_procs(keepers, timeout=PATIENCE_SECONDS)
     assert not alive
+
+
+def test_what_could_not_be_undone_is_told_at_the_end(
+    sleeper: psutil.Process, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On standard error, as the keeper tells it."""
+    meant = undo.end(sleeper.pid)
+    meant.what["start_ticks"] += 1
+    with Leases() as leases:
+        leases.take(meant, 30.0)
+    assert f"process {sleeper.pid} is another one now" in capfd.readouterr().err
+    assert sleeper.is_running()
+
+
+def test_the_keeper_hears_its_owner_alone(sleeper: psutil.Process) -> None:
+    """What it undoes came through its standard input: no argument, no file and no variable says so."""
+    meant = line(1, undo.end(sleeper.pid), 0.0)
+    for arguments, heard in (((meant,), ""), ((), f"{meant}\n")):
+        assert sleeper.status() != psutil.STATUS_ZOMBIE
+        keeper = [sys.executable, "-m", "harness.chaos.keeper", *arguments]
+        subprocess.run(keeper, input=heard, text=True, check=True, timeout=PATIENCE_SECONDS)
+    await_status(sleeper, psutil.STATUS_ZOMBIE)

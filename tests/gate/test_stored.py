@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from documents import ENVIRONMENT, WORKLOAD, baseline_document
 
+from harness.errors import UsageError
 from harness.gate import stored
 from harness.gate.policy import GATED
 from harness.model import Severity, Verdict
@@ -59,3 +61,16 @@ def test_what_it_cancels_may_differ() -> None:
     """A patch release of Python, another kernel, and the load of the day do not forbid a comparison."""
     other = ENVIRONMENT.model_copy(update={"python": "3.11.9", "system": "Linux 7", "memory_bytes": 1})
     assert stored.mismatches(baseline_document(), baseline_document(environment=other)) == []
+
+
+@pytest.mark.parametrize("differences", [(1e308,) * 20, (0.0, -301.0), (0.0,) * (stored.MOST_PAIRS + 1)])
+def test_what_no_run_has_stored_is_refused(differences: tuple[float, ...]) -> None:
+    """In a line, before it leaves the range of numbers or fills the machine; as much as a run stores is taken."""
+    document = baseline_document(0.0)
+    stored.check(document, Path("it.json"))
+    first, *others = document.metrics
+    damaged = first.model_copy(update={"differences": differences})
+    with pytest.raises(UsageError, match=r"it\.json is damaged: "):
+        stored.check(document.model_copy(update={"metrics": (*others, damaged)}), Path("it.json"))
+    longest = first.model_copy(update={"differences": (stored.MOST_DIFFERENCE,) * stored.MOST_PAIRS})
+    stored.check(document.model_copy(update={"metrics": (longest,)}), Path("it.json"))

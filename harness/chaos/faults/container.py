@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from harness.chaos.cgroups import Group
+from harness.chaos.cgroups import Group, home
 from harness.chaos.nemesis import Evidence
 from harness.chaos.topology import Topology
 from harness.chaos.undo import Undo, remove_group
@@ -33,7 +33,7 @@ class Container:
 
     def undos(self) -> list[Undo]:
         """The group goes, and the process back where it was."""
-        return [remove_group(str(self._group.path))]
+        return [remove_group(str(self._group.path), {str(self._pid): home(self._pid)})]
 
     def begin(self) -> None:
         """Put it in."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
 from harness.chaos.toxiproxy.api import VERSION
+from harness.chaos.toxiproxy.guard import TOKEN_VARIABLE
 from harness.chaos.toxiproxy.serving import Job, serve
 from harness.errors import UsageError
 
@@ -20,12 +22,15 @@ def main() -> int:
     parser.add_argument("--anywhere", action="store_true", help="allow addresses that other machines reach")
     parser.add_argument("--version", action="version", version=VERSION)
     given = parser.parse_args()
+    token = os.environ.get(TOKEN_VARIABLE) or None
 
     def ready(where: dict[str, Any]) -> None:
-        print(f"Toxiproxy's API is served at http://{where['address']}:{where['port']}, seed {given.seed}", flush=True)
+        who = "" if token else f", for whoever reaches it ({TOKEN_VARIABLE} would give it a secret)"
+        where_text = f"http://{where['address']}:{where['port']}"
+        print(f"Toxiproxy's API is served at {where_text}, seed {given.seed}{who}", flush=True)
 
     try:
-        serve(Job(host=given.host, port=given.port, seed=given.seed, anywhere=given.anywhere), ready)
+        serve(Job(host=given.host, port=given.port, seed=given.seed, anywhere=given.anywhere, token=token), ready)
     except UsageError as error:
         print(error, file=sys.stderr)
         return error.exit_code

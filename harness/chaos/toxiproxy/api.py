@@ -15,10 +15,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from harness.chaos.toxiproxy.bodies import parse
 from harness.chaos.toxiproxy.collection import Collection
+from harness.chaos.toxiproxy.guard import Access, Guard
 from harness.chaos.toxiproxy.metrics import ProxyCollector
 from harness.chaos.toxiproxy.proxy import Proxy
 from harness.chaos.toxiproxy.refusals import RefusedError
@@ -40,10 +40,10 @@ class ApiServer(uvicorn.Server):
         yield
 
 
-def server(collection: Collection) -> ApiServer:
+def server(collection: Collection, access: Access) -> ApiServer:
     """A server for the API, to be awaited with the socket that it listens on."""
     config = uvicorn.Config(
-        application(collection),
+        application(collection, access),
         log_level="error",
         access_log=False,
         lifespan="off",
@@ -54,7 +54,7 @@ def server(collection: Collection) -> ApiServer:
     return ApiServer(config)
 
 
-def application(collection: Collection) -> Starlette:
+def application(collection: Collection, access: Access) -> Starlette:
     """All pages."""
     handlers = _Handlers(collection)
     routes: list[tuple[str, str, Handler]] = [
@@ -75,23 +75,9 @@ def application(collection: Collection) -> Starlette:
     ]
     return Starlette(
         routes=[Route(path, handler, methods=methods.split()) for methods, path, handler in routes],
-        middleware=[Middleware(NoBrowsers)],
+        middleware=[Middleware(Guard, access=access)],
         exception_handlers={RefusedError: _refused, HTTPException: _no_such_page},
     )
-
-
-class NoBrowsers:
-    """A page in the user's browser must not reach the API, and only browsers call themselves Mozilla."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or let through."""
-        if dict(scope.get("headers", ())).get(b"user-agent", b"").startswith(b"Mozilla/"):
-            await PlainTextResponse("User agent not allowed\n", 403)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
 
 
 class _Handlers:

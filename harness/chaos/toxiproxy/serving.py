@@ -16,6 +16,7 @@ import uvloop
 
 from harness.chaos.toxiproxy import api
 from harness.chaos.toxiproxy.collection import Collection
+from harness.chaos.toxiproxy.guard import Access
 from harness.chaos.toxiproxy.proxy import Policy, address_of, split
 from harness.chaos.toxiproxy.refusals import RefusedError
 from harness.errors import UsageError
@@ -36,6 +37,8 @@ class Job:
     """Whether the API and the proxies may listen where other machines reach them."""
     lifeline: bool = False
     """Whether the end of standard input ends it."""
+    token: str | None = None
+    """The API's secret; None: whoever reaches it may ask."""
 
 
 def serve(job: Job, ready: Callable[[dict[str, Any]], None]) -> None:
@@ -55,7 +58,7 @@ async def _serve(job: Job, ready: Callable[[dict[str, Any]], None]) -> None:
     policy = Policy(seed=job.seed, anywhere=job.anywhere)
     listening = _listen(job, policy)
     collection = Collection(policy)
-    server = api.server(collection)
+    server = api.server(collection, Access(job.host, job.token))
     serving = loop.create_task(server.serve(sockets=[listening]))
     address, _, port = address_of(listening).rpartition(":")
     ready({"address": address, "port": int(port), "pid": os.getpid()})

@@ -1,11 +1,12 @@
 """A file's content in blocks, whatever it is compressed with: plain, gzip, xz or Zstandard.
 
-Compression is told by the content's first bytes, else by the name's ending. Damage is told with the place.
+Compression is told by the content's first bytes, else by the name's ending. Damage is told with the place. What is
+held is bounded whatever a few bytes unpack to: the output of each call, the window that a file asks for, and the parts
+in a row that hold nothing.
 """
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,12 +18,23 @@ import zstandard
 from harness.errors import UsageError
 
 BLOCK_BYTES = 1 << 18
-_ZST_INPUT_BYTES = 1 << 14
-"""Small, because what a few bytes unpack to is held as a whole."""
+WINDOW_BYTES = 1 << 24
+"""That a file may be packed with: 16 MiB, as `xz -7` and `zstd -19` take at most. Unpacking holds it as a whole."""
+MOST_EMPTY = 100_000
+"""Frames in a row that hold nothing; files made by appending have a few."""
+_INPUT_BYTES = 1 << 14
+_XZ_MEMORY_BYTES = WINDOW_BYTES + (1 << 20)
+"""The window, and what the decompressor holds beside it."""
+_RLE = 1
+"""The kind of Zstandard's blocks of one byte, repeated."""
+
+
+class _UnfitError(Exception):
+    """It is neither truncated nor damaged, and is not read all the same. The message is the reason."""
 
 
 def blocks(path: Path) -> Iterator[bytes]:
-    """The content of path, unpacked, about `BLOCK_BYTES` at a time.
+    """The content of path, unpacked, `BLOCK_BYTES` at a time, the last excepted.
 
     Raises UsageError for what cannot be read, is truncated or damaged, after what came before it.
     """
@@ -34,6 +46,8 @@ def blocks(path: Path) -> Iterator[bytes]:
             for block in _gathered(unpack(file)):
                 yield block
                 offset += len(block)
+    except _UnfitError as error:
+        raise UsageError(f"trace {path}: {error}") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
         what = " ".join(str(error).split())
         raise UsageError(
@@ -47,27 +61,92 @@ def _plain(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _gzip(file: IO[bytes]) -> Iterator[bytes]:
-    with gzip.open(file) as unpacked:
-        yield from _plain(unpacked)  # type: ignore[arg-type]  # it reads as any file of bytes does
+    """Member by member: `gzip.open` copies what it has read ahead for each of them."""
+    rest = file.read(_INPUT_BYTES)
+    while rest:
+        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        while not member.eof:
+            rest = rest or _some(file, "gzip member")
+            yield member.decompress(rest, BLOCK_BYTES)
+            rest = member.unused_data or member.unconsumed_tail
+        rest = _after_padding(rest, file)
 
 
 def _xz(file: IO[bytes]) -> Iterator[bytes]:
-    with lzma.open(file) as unpacked:
-        yield from _plain(unpacked)
+    """Stream by stream: `lzma.open` takes any window."""
+    rest = file.read(_INPUT_BYTES)
+    while rest:
+        stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+        while not stream.eof:
+            if stream.needs_input:
+                rest = rest or _some(file, "xz stream")
+            try:
+                yield stream.decompress(rest, BLOCK_BYTES)
+            except lzma.LZMAError as error:
+                if "limit" in str(error):  # liblzma's LZMA_MEMLIMIT_ERROR, of which Python keeps the words alone
+                    raise _too_wide("xz -d") from error
+                raise
+            rest = b""
+        rest = _after_padding(stream.unused_data, file)
 
 
 def _zst(file: IO[bytes]) -> Iterator[bytes]:
-    """Frame by frame: the library's own reader takes the end of the file within a frame for the end of the frame."""
-    decompressor, frame = zstandard.ZstdDecompressor(), None
-    while rest := file.read(_ZST_INPUT_BYTES):
-        while rest:
-            frame = frame or decompressor.decompressobj()
-            unpacked = frame.decompress(rest)
-            rest = frame.unused_data if frame.eof else b""
-            frame = None if frame.eof else frame
-            yield unpacked
-    if frame is not None:
+    """Block by block (RFC 8878, 3.1.1), each of which unpacks to 128 KiB at most.
+
+    The library's own readers take the end of the file within a frame for the end of the frame, or unpack all of their
+    input at once.
+    """
+    decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
+    while start := file.read(4):
+        if start[1:] == b"\x2a\x4d\x18" and start[0] >> 4 == 5:  # a frame to be skipped
+            _skip(file, int.from_bytes(_exactly(file, 4), "little"))
+            yield b""
+            continue
+        start += _exactly(file, 5 - len(start))
+        start += _exactly(file, zstandard.frame_header_size(start) - len(start))
+        told = zstandard.get_frame_parameters(start)
+        if told.window_size > WINDOW_BYTES:
+            raise _too_wide("zstd -d --long=31")
+        frame, part, last = decompressor.decompressobj(), start, False
+        while not last:
+            head = _exactly(file, 3)
+            number = int.from_bytes(head, "little")
+            last = bool(number & 1)
+            size = 1 if number >> 1 & 3 == _RLE else number >> 3
+            part += head + _exactly(file, size + (4 if last and told.has_checksum else 0))
+            yield frame.decompress(part)
+            part = b""
+
+
+def _too_wide(how: str) -> _UnfitError:
+    return _UnfitError(f"it is packed with a window of more than {WINDOW_BYTES >> 20} MiB; unpack it first ({how})")
+
+
+def _some(file: IO[bytes], within: str) -> bytes:
+    """What comes next. Raises EOFError if nothing does."""
+    if part := file.read(_INPUT_BYTES):
+        return part
+    raise EOFError(f"the file ends within a {within}")
+
+
+def _exactly(file: IO[bytes], size: int) -> bytes:
+    part = file.read(size)
+    if len(part) < size:
         raise EOFError("the file ends within a Zstandard frame")
+    return part
+
+
+def _skip(file: IO[bytes], size: int) -> None:
+    while size:
+        size -= len(_exactly(file, min(size, BLOCK_BYTES)))
+
+
+def _after_padding(rest: bytes, file: IO[bytes]) -> bytes:
+    """What follows a member and the zeros after it; nothing at the end of the file."""
+    while not (rest := rest.lstrip(b"\0")):
+        if not (rest := file.read(_INPUT_BYTES)):
+            return b""
+    return rest
 
 
 _Unpack = Callable[[IO[bytes]], Iterator[bytes]]
@@ -89,12 +168,16 @@ def _unpacker(path: Path, head: bytes) -> _Unpack:
 
 
 def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in blocks of at least `BLOCK_BYTES`, the last excepted."""
-    waiting: list[bytes] = []
+    """The same bytes in blocks of `BLOCK_BYTES`, the last excepted."""
+    waiting = bytearray()
+    empty = 0
     for part in parts:
-        waiting.append(part)
-        if sum(map(len, waiting)) >= BLOCK_BYTES:
-            yield b"".join(waiting)
-            waiting.clear()
-    if any(waiting):
-        yield b"".join(waiting)
+        empty = 0 if part else empty + 1
+        if empty > MOST_EMPTY:
+            raise _UnfitError(f"more than {MOST_EMPTY:,} parts of it in a row hold nothing")
+        waiting += part
+        while len(waiting) >= BLOCK_BYTES:
+            yield bytes(waiting[:BLOCK_BYTES])
+            del waiting[:BLOCK_BYTES]
+    if waiting:
+        yield bytes(waiting)

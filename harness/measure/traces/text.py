@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from harness.errors import UsageError
 from harness.measure.traces.columns import Accesses
@@ -60,12 +61,19 @@ def _lines(blocks: Iterator[bytes], path: Path) -> Iterator[tuple[int, list[byte
     for block in blocks:
         *rows, rest = (rest + block).split(b"\n")
         if rows:
+            if max(map(len, rows)) > LONGEST_LINE_BYTES:
+                _refuse_long(first, rows, path)
             yield first, rows
             first += len(rows)
         if len(rest) > LONGEST_LINE_BYTES:
-            raise UsageError(
-                f"trace {path}: line {first:,} holds {shown(rest)} and goes on for more than "
-                f"{LONGEST_LINE_BYTES:,} bytes; expected a line of text"
-            )
+            _refuse_long(first, [rest], path)
     if rest:
         yield first, [rest]
+
+
+def _refuse_long(first: int, rows: list[bytes], path: Path) -> NoReturn:
+    number, row = next((number, row) for number, row in enumerate(rows, first) if len(row) > LONGEST_LINE_BYTES)
+    raise UsageError(
+        f"trace {path}: line {number:,} holds {shown(row)} and goes on for more than "
+        f"{LONGEST_LINE_BYTES:,} bytes; expected a line of text"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from wires import Upstream, connect, read, rest
 
-from harness.chaos import proxy_server
+from harness.chaos import proxy_server, undo
 from harness.chaos.network import (
     AlreadyExistsError,
     NotFoundError,
@@ -20,6 +21,7 @@ from harness.chaos.network import (
     ServerSilentError,
 )
 from harness.chaos.proxy_server import embedded, found_server
+from harness.chaos.toxiproxy.guard import TOKEN_VARIABLE
 from harness.errors import UsageError
 
 
@@ -28,6 +30,19 @@ def server() -> Iterator[ProxyServer]:
     """One for all tests here; each takes proxies of its own."""
     with embedded(seed=1) as found:
         yield found
+
+
+@pytest.fixture
+def by_hand() -> Iterator[str]:
+    """The address of a server that somebody started, for whom it has no secret."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness.chaos.toxiproxy", "--port", "0"],
+        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert process.stdout is not None
+    yield process.stdout.readline().split()[5].rstrip(",")
+    process.terminate()
+    process.communicate()
 
 
 @pytest.fixture
@@ -173,11 +188,11 @@ def test_proxies_of_the_environment_are_not_asked(server: ProxyServer, monkeypat
     assert server.version()
 
 
-def test_the_package_itself(server: ProxyServer, upstream: Upstream) -> None:
-    """toxiproxy-python, as its own users use it, is content with the embedded server."""
+def test_the_package_itself(by_hand: str, upstream: Upstream) -> None:
+    """toxiproxy-python, as its own users use it, is content with our server, started by hand."""
     toxiproxy = pytest.importorskip("toxiproxy")
     theirs = toxiproxy.Toxiproxy()
-    theirs.update_api_consumer("127.0.0.1", int(server.url.rpartition(":")[2]))
+    theirs.update_api_consumer("127.0.0.1", int(by_hand.rpartition(":")[2]))
     assert theirs.running()
     assert b"version" in theirs.version()
     proxy = theirs.create(upstream=upstream.address, name="theirs")
@@ -204,9 +219,13 @@ def test_the_package_itself(server: ProxyServer, upstream: Upstream) -> None:
 
 def test_the_server_of_the_environment(server: ProxyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """TOXIPROXY_URL goes before all, and one line says that nobody answers there."""
+    assert server.token is not None
     monkeypatch.setenv("TOXIPROXY_URL", server.url)
+    with pytest.raises(UsageError, match="the secret is missing or wrong"), found_server(seed=1):
+        pass
+    monkeypatch.setenv(TOKEN_VARIABLE, server.token)
     with found_server(seed=1) as found:
-        assert (found.url, found.what) == (server.url, f"the one at {server.url}")
+        assert (found.url, found.what, found.guarded) == (server.url, f"the one at {server.url}", True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
     monkeypatch.setenv("TOXIPROXY_URL", nobody)
@@ -220,7 +239,7 @@ def test_the_embedded_server_when_there_is_no_other(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("TOXIPROXY_URL", raising=False)
     monkeypatch.setattr(proxy_server, "PROGRAM", "a program that is nowhere")
     with found_server(seed=1) as found:
-        assert found.what == "embedded"
+        assert (found.what, found.guarded) == ("embedded", True)
         assert found.version()
     with pytest.raises(ServerSilentError):
         found.version()
@@ -237,10 +256,43 @@ def test_a_program_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with found_server(seed=1) as found:
-        assert found.what == f"toxiproxy-server {found.version()} on the PATH"
+        assert (found.what, found.guarded) == (f"toxiproxy-server {found.version()} on the PATH", False)
         assert found.create("p", "127.0.0.1:9").enabled
     with pytest.raises(ServerSilentError):
         found.version()
     program.write_text("#!/bin/sh\necho it is broken\nexit 1\n")
     with pytest.raises(UsageError, match="toxiproxy-server on the PATH did not start: it is broken"), found_server(1):
         pass
+
+
+def test_a_server_for_anybody_is_said_to_be_one(by_hand: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that it does not ask for guards nothing."""
+    monkeypatch.setenv("TOXIPROXY_URL", by_hand)
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    with found_server(seed=1) as found:
+        assert not found.guarded
+        found.create("by-hand", "127.0.0.1:9").delete()
+    monkeypatch.setenv(TOKEN_VARIABLE, "a secret")
+    with found_server(seed=1) as found:
+        assert not found.guarded
+
+
+def test_a_proxy_is_taken_away_with_the_secret_alone(server: ProxyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the keeper too, straight to the server; what goes wrong is told without the secret."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    server.create("kept", "127.0.0.1:9")
+    problem = undo.perform(undo.remove_proxy(server.url, "kept", "not-the-secret"))
+    assert problem is not None
+    assert "401" in problem
+    assert "not-the-secret" not in problem
+    assert "kept" in server.proxies()
+    assert undo.perform(undo.remove_proxy(server.url, "kept", server.token)) is None
+    assert "kept" not in server.proxies()
+
+
+def test_the_secret_is_in_no_command_line(server: ProxyServer) -> None:
+    """Which everybody on the machine may read; nor in the environment of the server."""
+    assert server.pid is not None
+    assert server.token is not None
+    for file in ("cmdline", "environ"):
+        assert server.token.encode() not in Path(f"/proc/{server.pid}/{file}").read_bytes()

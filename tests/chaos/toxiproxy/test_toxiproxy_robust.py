@@ -107,7 +107,7 @@ def any_body(rng: random.Random, address: str) -> Any:
 
 def call_at_random(server: ProxyServer, upstream: Upstream, calls: int, seed: int) -> None:
     """Any method on any path with any body, and a client now and then."""
-    rng, api = random.Random(seed), Api(server.url)
+    rng, api = random.Random(seed), Api(server.url, server.token)
     clients: list[socket.socket] = []
     for _ in range(calls):
         proxy, toxic = rng.choice(NAMES[:3]), rng.choice([*KINDS, *NAMES])
@@ -145,7 +145,7 @@ def check_random_calls(server: ProxyServer, upstream: Upstream, calls: int) -> N
     """Afterwards it has open what it had before."""
     before = settled(server)
     call_at_random(server, upstream, calls, seed=calls)
-    Api(server.url).clear()
+    Api(server.url, server.token).clear()
     assert descriptors(server, before) <= before
 
 
@@ -203,7 +203,7 @@ async def stream(rng: random.Random, address: tuple[str, int]) -> tuple[bytes, b
 
 async def streams(server: ProxyServer, count: int, kinds: list[dict[str, Any]], seed: int) -> None:
     """Streams at once, while toxics come and go. Gentle ones lose nothing; harsh ones only the end."""
-    rng, api = random.Random(seed), Api(server.url)
+    rng, api = random.Random(seed), Api(server.url, server.token)
     upstream = await asyncio.start_server(echo, "127.0.0.1", 0)
     port = upstream.sockets[0].getsockname()[1]
     listen = server.create("streams", f"127.0.0.1:{port}").listen

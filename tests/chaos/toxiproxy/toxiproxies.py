@@ -24,9 +24,10 @@ def served(request: pytest.FixtureRequest) -> Iterator[Api]:
     """A server."""
     with ExitStack() as ending:
         if request.param == "embedded":
-            yield Api(ending.enter_context(embedded(seed=1)).url)
+            server = ending.enter_context(embedded(seed=1))
+            yield Api(server.url, server.token)
         elif URL is not None:
-            yield Api(named(URL).url)
+            yield Api(URL, named(URL).token)
         else:
             yield Api(ending.enter_context(installed()).url)
 

@@ -18,13 +18,16 @@ SOON_SECONDS = 0.15
 class Api:
     """Requests and answers, nothing else."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
+        self.token = token
 
-    def call(self, method: str, path: str, body: Any = None, agent: str = "a test") -> tuple[int, Any]:
-        """Status, and the answer: JSON if it says so, else text."""
+    def call(self, method: str, path: str, body: Any = None, agent: str = "a test", **more: str) -> tuple[int, Any]:
+        """Status, and the answer: JSON if it says so, else text. More headers by their names."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         headers = {"User-Agent": agent, "Content-Type": "application/json"}
+        headers |= {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        headers |= more
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310  # http, on the loopback
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as found:  # noqa: S310  # http, on the loopback
