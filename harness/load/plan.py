@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 import scenarios
+from cache_impls.registry import SpecError, from_environment
 from harness.errors import UsageError
 from harness.passwords import shown
 
@@ -126,8 +127,12 @@ _MOST_PORT = 65_535
 def target(text: str) -> Target:
     """`resp://:PASSWORD@HOST:PORT`, `valkey://HOST:PORT/0` or `redis://USER:PASSWORD@...`, percent-encoded.
 
-    Raises UsageError.
+    `${NAME}` in it comes from the environment. Raises UsageError.
     """
+    try:
+        text = from_environment(text)
+    except SpecError as error:
+        raise UsageError(str(error)) from error
     scheme, _, rest = text.partition("://")
     place, _, database = rest.partition("/")
     userinfo, at, place = place.rpartition("@")
