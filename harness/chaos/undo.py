@@ -77,6 +77,8 @@ def perform(undo: Undo) -> str | None:
         problem = _KINDS[undo.kind](**undo.what)
     except ProcessLookupError:
         return None
+    except (TypeError, KeyError) as error:  # whoever made it is told, and what else is broken is made whole
+        problem = f"nobody knows how to do that: {error}"
     except OSError as error:
         problem = str(error)
     if problem is None or undo.kind == "keys":  # which says itself what and where

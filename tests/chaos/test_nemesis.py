@@ -28,7 +28,7 @@ class FakeFault:
     def undos(self) -> list[Undo]:
         """One that needs nothing: its process is gone."""
         self.asked.append("undos")
-        return [Undo("kill", {"pid": 2**22 + 1, "created": 0.0})]
+        return [Undo("kill", {"pid": 2**22 + 1, "start_ticks": 0})]
 
     def begin(self) -> None:
         """Break."""
