@@ -6,7 +6,8 @@ They are the results themselves: nothing is printed that is not in one. Their JS
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -26,6 +27,10 @@ class Document(BaseModel):
     @classmethod
     def _without_credentials(cls, given: Any) -> Any:
         return masked(given) if active() else given
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, which does not look at what is updated: no credential gets in there either."""
+        return super().model_copy(update=masked(dict(update)) if update and active() else update, deep=deep)
 
 
 class WarningResult(Document):

@@ -83,5 +83,6 @@ def test_documents_mask_themselves() -> None:
     masking.learn("make?password=longenough&pin_token=123456")
     told = WarningResult(message="make?password=longenough", remedy="use longenough")
     assert told.model_dump() == {"message": "make?password=***", "remedy": "use ***"}
+    assert told.model_copy(update={"remedy": "use longenough"}) == told
     plain = {"parameters": {"pin_token": 123456, "size": 123}, "arms": ("x longenough", ["longenough"])}
     assert masking.masked(plain) == {"parameters": {"pin_token": "***", "size": 123}, "arms": ("x ***", ["***"])}

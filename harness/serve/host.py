@@ -73,7 +73,6 @@ class Host:
         """As clients and operators may see it."""
         self.password = password
         """Without it a client is nobody; None: nobody is asked."""
-        self.spec = spec
         self.limits = limits
         self.tallies = {name: Tally() for name in (*OPERATIONS, PROBE)}
         self.errors: dict[str, int] = {}
