@@ -219,7 +219,10 @@ class Run:
         memory_bytes = host.memory_bytes()
         if problem is None:
             problem = host.end()
-        rows = [samples.load(Path(worker["history"])) for worker in self._result["workers"] if worker["history"]]
+        try:
+            rows = [samples.load(Path(worker["history"])) for worker in self._result["workers"] if worker["history"]]
+        except ValueError as error:
+            raise HarnessError(f"the users left a broken history: {error}") from error
         if not rows:
             raise HarnessError("the users left no history")
         if self.rows:
