@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,9 @@ from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 from harness.errors import CachegateError, UsageError
 
 TIMEOUT_SECONDS = 2.0
+_LONGEST_TIMES = 3
+"""Times the time-out that one call may take in all."""
+_CHUNK, _MOST_BYTES = 64 * 1024, 1024 * 1024
 _STRAIGHT = {"http": "", "https": ""}
 """No proxy on the way to the proxy."""
 
@@ -128,6 +132,8 @@ class ProxyServer:
         """Which one it is, for reports."""
         self.pid: int | None = None
         """Of a server that this run started."""
+        self.ends_with_run = False
+        """Whether it ends with this run's process, and its proxies with it."""
         self.complaints: Callable[[], str] = str
         """What such a server wrote to its standard error: nothing, unless something is wrong with it."""
         self.consumer = _consumer(url, timeout, token)
@@ -191,7 +197,12 @@ def _consumer(url: str, timeout: float, token: str | None) -> Any:
 
     def called(method: Any, path: str, **given: Any) -> requests.Response:
         try:
-            answer: requests.Response = method(path, timeout=timeout, proxies=_STRAIGHT, auth=signed, **given)
+            answer = _in_time(
+                lambda: method(
+                    path, timeout=timeout, proxies=_STRAIGHT, auth=signed, stream=True, hooks=_BOUNDED, **given
+                ),
+                _LONGEST_TIMES * timeout,
+            )
         except ProxyExists as error:
             raise AlreadyExistsError(_said(path, error.args[0])) from None
         except NotFound as error:
@@ -228,6 +239,39 @@ def _consumer(url: str, timeout: float, token: str | None) -> Any:
             return called(super().delete, url, **given)
 
     return Consumer
+
+
+def _bounded(answer: requests.Response, **_: Any) -> None:
+    """Read an answer's body, as requests would, but not without end."""
+    body = b""
+    while part := answer.raw.read1(_CHUNK, decode_content=True):
+        body += part
+        if len(body) > _MOST_BYTES:
+            raise requests.ConnectionError(f"an answer of more than {_MOST_BYTES} bytes")
+    vars(answer).update(_content=body, _content_consumed=True)  # what its `content` keeps
+
+
+def _in_time(call: Callable[[], requests.Response], seconds: float) -> requests.Response:
+    """The answer, or what the call raises. Raises requests.Timeout: its own time-outs are for each part that comes."""
+    found: list[requests.Response | BaseException] = []
+
+    def answer() -> None:
+        try:
+            found.append(call())
+        except BaseException as error:  # raised again below, in the thread that asked
+            found.append(error)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise requests.Timeout
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
+
+
+_BOUNDED = {"response": _bounded}
 
 
 def _address(url: str) -> tuple[str, int]:

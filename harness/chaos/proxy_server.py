@@ -111,6 +111,7 @@ def embedded(seed: int) -> Iterator[ProxyServer]:
                 raise HarnessError(f"the embedded Toxiproxy did not start: {_complaint(complaints)}")
             where = json.loads(line)
             server = ProxyServer(f"http://{where['address']}:{where['port']}", what="embedded", token=token)
+            server.ends_with_run = True
             server.guarded = True
             server.pid, server.complaints = process.pid, lambda: _written(complaints)
             yield server

@@ -126,7 +126,8 @@ def topology(
         def link(name: str, upstream: str) -> Link:
             place = target(upstream)
             named = f"cachegate-{token}-{name}"
-            leases.take(remove_proxy(server.url, named, server.token), LEASE_SECONDS)
+            if not server.ends_with_run:
+                leases.take(remove_proxy(server.url, named, server.token), LEASE_SECONDS)
             proxy = server.create(named, f"{place.address}:{place.port}")
             address, _, port = proxy.listen.rpartition(":")
             if address not in ("127.0.0.1", "localhost", "[::1]"):

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from wires import Upstream, connect, read, rest
 
-from harness.chaos import proxy_server, undo
+from harness.chaos import network, proxy_server, undo
 from harness.chaos.network import (
     AlreadyExistsError,
     NotFoundError,
@@ -296,3 +297,45 @@ def test_the_secret_is_in_no_command_line(server: ProxyServer) -> None:
     assert server.token is not None
     for file in ("cmdline", "environ"):
         assert server.token.encode() not in Path(f"/proc/{server.pid}/{file}").read_bytes()
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2_000_000, b"nonsense\r\n\r\n", b""])
+def test_whoever_answers_at_the_place_of_a_server(said: bytes) -> None:
+    """Neither the door to Toxiproxy nor an undo takes it for one, waits for it, or keeps all that it says."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        def answer() -> None:
+            for _ in range(2):
+                client, _ = listening.accept()
+                with client, suppress(OSError):
+                    client.recv(4096)
+                    client.sendall(said)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        with pytest.raises(ServerSilentError):
+            ProxyServer(url, timeout=1.0).version()
+        assert "it answered" in str(undo.perform(undo.remove_proxy(url, "kept")))
+        thread.join()
+
+
+def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and the answer never: a call ends all the same."""
+    over = threading.Event()
+    monkeypatch.setattr(network, "_LONGEST_TIMES", 2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            client, _ = listening.accept()
+            with client, suppress(OSError):
+                client.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not over.wait(0.05):
+                    client.sendall(b"X")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        with pytest.raises(ServerSilentError, match="did not answer within"):
+            ProxyServer(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=0.2).version()
+        over.set()
+        thread.join()
