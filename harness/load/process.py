@@ -370,7 +370,7 @@ class Process:
             self._trust.drop("a report")
             return
         self._listening.add(client_id)
-        reports = told.get("reports") if isinstance(told, dict) else told
+        reports: Any = told.get("reports") if isinstance(told, dict) else told
         for report in reports if isinstance(reports, list) else [reports]:
             if not is_told(report):
                 _log.error("worker %s sent what is no report: it is left out", client_id)

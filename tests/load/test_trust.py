@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
 import pytest
+
+os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"  # locust would patch the interpreter of all tests
 from locust.runners import MasterRunner, WorkerRunner
 
+del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
+
+# locust is imported first, as above
 from harness.errors import UsageError
 from harness.load.drive import Drive
 from harness.load.plan import scenario
@@ -25,7 +31,7 @@ ORDERS = {"scenario": "soak", "workload": "ycsb-b", "targets": [HOST], "users": 
 ORDERS |= {"seed": 1}
 
 
-def process(kind: type[Any], number: Any = 0, **told: Any) -> tuple[Process, Any]:
+def process(kind: Any, number: Any = 0, **told: Any) -> tuple[Process, Any]:
     """Of a run, without a network: what it sends is in its runner's `sent`."""
     runner = kind.__new__(kind)
     sent: list[tuple[str, Any]] = []
@@ -59,7 +65,17 @@ def test_a_proof_is_of_one_part() -> None:
     assert SECRET not in str(said)
     assert trust.holds(MASTER, said)
     assert not trust.holds(WORKER, said)
-    for wrong in (None, {}, [], "x", {PROOF: None}, {PROOF: "é"}, {PROOF: ""}, Trust("other").sealed(MASTER, {})):
+    wrongs: tuple[Any, ...] = (
+        None,
+        {},
+        [],
+        "x",
+        {PROOF: None},
+        {PROOF: "é"},
+        {PROOF: ""},
+        Trust("other").sealed(MASTER, {}),
+    )
+    for wrong in wrongs:
         assert not trust.holds(MASTER, wrong)
     assert Trust("").holds(MASTER, None)
 
@@ -122,14 +138,14 @@ def ended(made: Process) -> dict[str, Any]:
     orders = ordered(made)
     made.drive = Drive(scenario("soak"), orders, 0)
     made._conductor = SimpleNamespace(end=lambda: None, log=[])  # type: ignore[assignment]  # as much as is asked
-    made._environment.stats = None
     made.end()
     said: dict[str, Any] = made.report()["reports"][-1]["said"]
     return said
 
 
-def test_histories_go_where_the_process_was_told(tmp_path: Path) -> None:
+def test_histories_go_where_the_process_was_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Never where a master says: orders that name a folder are none, and a worker without one keeps no history."""
+    monkeypatch.setattr("harness.load.process.tell_locust", lambda *_: None)
     theirs, mine = tmp_path / "theirs", tmp_path / "mine"
     theirs.mkdir()
     mine.mkdir()
@@ -178,7 +194,8 @@ def test_messages_are_heard_from_this_run(caplog: pytest.LogCaptureFixture) -> N
     worker.heard(message(of_master), lambda: heard.append("worker"))
     assert heard == ["master", "worker"]
     for made, theirs in ((master, of_master), (worker, of_worker)):
-        for data in ({}, None, theirs):
+        strange: tuple[Any, ...] = ({}, None, theirs)
+        for data in strange:
             made.heard(message(data), lambda: heard.append("impostor"))
     master.heard(message(of_worker, "stranger"), lambda: heard.append("stranger"))
     assert heard == ["master", "worker"]
