@@ -44,8 +44,6 @@ class Orders(BaseModel):
     """Of every key: what is not ours on a server stays as it is."""
     one_in: int = 1
     """The history of one key in so many is kept; 0 for none."""
-    folder: str | None = None
-    """Where histories go."""
     turn_seconds: float = 0.25
     """How long each of two targets is asked before the other."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import selectors
 import signal
 import site
@@ -35,6 +36,7 @@ _START_SECONDS = 90.0
 """Until every process is there and what the workload finds there is set, at most."""
 _STOP_SECONDS = 10
 _LOOK_SECONDS = 0.5
+_SECRET_BYTES = 32
 
 
 class Driver:
@@ -57,6 +59,7 @@ class Driver:
             folder=str(self._folder),
             result=str(self._result),
             seconds=seconds,
+            secret=secrets.token_hex(_SECRET_BYTES),  # another may bind the master's port before it does
         ).write(told)
         self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed below
         self.total_seconds = scenario.ramp_seconds + seconds

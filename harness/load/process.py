@@ -7,12 +7,12 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gevent
 from gevent.event import Event
-from gevent.monkey import get_original
 from locust.runners import MasterRunner, WorkerRunner
 from pydantic import ValidationError
 
@@ -21,12 +21,14 @@ from harness.load.client import Client
 from harness.load.conduct import Conductor
 from harness.load.connection import BrokenError
 from harness.load.drive import Drive, Orders
+from harness.load.lifeline import boot
 from harness.load.locust_stats import CONNECT, tell_locust
 from harness.load.plan import Scenario
 from harness.load.result import is_told
-from harness.load.samples import COLUMNS, Batch
+from harness.load.samples import COLUMNS, MOST_WORKERS, Batch
 from harness.load.settings import Settings, public
 from harness.load.totals import Totals
+from harness.load.trust import MASTER, WORKER, ImpostorError, Trust
 
 _log = logging.getLogger("cachegate")
 KEY = "cachegate"
@@ -46,26 +48,13 @@ _MANY_ROWS = 10_000
 """Operations that are counted at once: while a process counts, its users wait. Fewer once a second."""
 
 
-def end_with(lifeline: int) -> None:
-    """Whoever started the run may be killed: then nobody wants its result, and this process ends.
-
-    lifeline is the end of a pipe whose other end is theirs. A thread of its own waits for it, whatever gevent does; a
-    pid would not do, since they may be gone before it is looked at first.
-    """
-
-    def wait() -> None:
-        os.read(lifeline, 1)  # nobody writes: this is its end
-        os._exit(1)  # nobody is left to be told
-
-    get_original("_thread", "start_new_thread")(wait, ())
-
-
 class Process:
     """One of a run, with what environment says it is: all of it, a worker, or the master."""
 
     def __init__(self, environment: Any, scenario: Scenario, settings: Settings) -> None:
         self._scenario = scenario
         self._settings = settings
+        self._trust = Trust(settings.secret)
         self._orders: Orders | None = None
         """Of this run, with URLs that hold no password."""
         self._environment = environment
@@ -100,13 +89,13 @@ class Process:
         self.drive = self._conductor = None
         try:
             if self.is_worker:
-                orders = _from_master(options)
+                orders = self._from_master(options)
             else:
                 self.totals, self._finished = Totals(), set()
                 self._filled = self._spawned = self._leaving = False
-                options.cachegate_orders = ""  # none, if they cannot be given
+                options.cachegate_orders = self._trust.sealed(MASTER, {})  # none, if they cannot be given
                 orders = self._give(options)
-                options.cachegate_orders = orders.model_dump_json()
+                options.cachegate_orders = self._trust.sealed(MASTER, {"orders": orders.model_dump(mode="json")})
                 self._greenlets.append(gevent.spawn(self._tell))
             self._orders = orders
             if self.is_master:
@@ -114,6 +103,9 @@ class Process:
                 return
             worker = self._runner.worker_index if self.is_worker else 0
             self.drive = self._drive(orders, worker)
+        except ImpostorError as error:
+            _log.error("%s", error)
+            os._exit(4)  # whoever gave these orders would go on giving some
         except CachegateError as error:
             _log.error("%s", self._settings.hide(str(error)))
             gevent.spawn(self._runner.stop)
@@ -126,7 +118,7 @@ class Process:
             except BrokenError as error:
                 self.drive.samples.failed(0, CONNECT, "not connected", str(error))
             if self.is_worker:
-                self._runner.send_message(FILLED, {})
+                self._send(FILLED)
         if not self.is_worker:
             self.ready.set()
         gc.collect()
@@ -152,7 +144,6 @@ class Process:
             seed=settings.seed,
             prefix=settings.prefix,
             one_in=settings.one_in,
-            folder=settings.folder,
             turn_seconds=settings.turn_seconds,
         )
 
@@ -174,13 +165,13 @@ class Process:
     def heard_filled(self) -> None:
         """The worker that fills has done so: the users of all may begin."""
         self._filled = True
-        self._runner.send_message(READY, {})
+        self._send(READY)
         self._begin_all()
 
     def _begin_all(self) -> None:
         if self._filled and self._spawned:
             self._expected = self._runner.worker_count
-            self._runner.send_message(BEGIN, {})
+            self._send(BEGIN)
 
     def conduct(self) -> None:
         """Begin the first phase."""
@@ -190,7 +181,7 @@ class Process:
     def _done(self) -> None:
         """All phases of this process have ended."""
         if self.is_worker:
-            self._runner.send_message(DONE, {})
+            self._send(DONE)
         elif self._settings.seconds:  # else locust's own --run-time ends it, or its user does
             self._leave_soon()
 
@@ -212,7 +203,7 @@ class Process:
     def _end_run(self) -> None:
         """Quit when every process has told how it ended: locust's own quitting gives them half a second."""
         if self.is_master:
-            self._runner.send_message(END, {})
+            self._send(END)
             end = time.monotonic() + _LAST_WORDS_SECONDS
             while len(self.totals.workers) < self._telling() and time.monotonic() < end:
                 gevent.sleep(_LOOK_SECONDS)
@@ -247,6 +238,43 @@ class Process:
             os._exit(1)  # nobody is left to be told
 
         gevent.spawn(look)
+
+    # What processes tell each other
+
+    def _send(self, kind: str) -> None:
+        self._runner.send_message(kind, self._trust.sealed(MASTER if self.is_master else WORKER, {}))
+
+    def heard(self, message: Any, then: Callable[[], None]) -> None:
+        """A message of ours came. Do what it asks, if it is of a process of this run."""
+        if self.is_master:
+            ours = self._is_worker_of_ours(message.node_id, message.data)
+        else:
+            ours = self._trust.holds(MASTER, message.data)
+        if ours:
+            then()
+        else:
+            self._trust.drop(message.type)
+
+    def _is_worker_of_ours(self, client_id: str, told: object) -> bool:
+        """A worker that stops is taken off locust's list before its last words come: it was on it once."""
+        known = client_id in self._runner.clients or client_id in self._listening
+        return known and self._trust.holds(WORKER, told)
+
+    def _from_master(self, options: Any) -> Orders:
+        """What the master told this worker. Raises UsageError; ImpostorError if somebody else told it."""
+        told = getattr(options, "cachegate_orders", None)
+        if not self._trust.holds(MASTER, told):
+            raise ImpostorError("the master's port was taken by somebody who is not of this run; start it again")
+        number = self._runner.worker_index
+        try:
+            orders = Orders.model_validate(told["orders"] if isinstance(told, dict) and "orders" in told else None)
+        except ValidationError as error:
+            raise UsageError("the master gave no orders; its own log says why") from error
+        if type(number) is not int or not 0 <= number < MOST_WORKERS:
+            raise UsageError("the master gave this worker no number")
+        if orders.workload != self._scenario.workload and not self._settings.reads(orders.workload):
+            raise UsageError("the master named a file for --workload; name the same when this worker starts")
+        return orders
 
     # While it goes on
 
@@ -314,14 +342,14 @@ class Process:
         self.flush()
         said: dict[str, Any] = {
             "pid": os.getpid(),
-            "boot": _boot(),
+            "boot": boot(),
             "users": drive.joined,
             "lost_connections": drive.lost_connections,
             "phases": self._conductor.log,
             "history": None,
         }
-        if drive.orders.folder and drive.orders.one_in:
-            path = Path(drive.orders.folder) / f"users-{drive.worker}.npz"
+        if self._settings.folder and drive.orders.one_in:  # never where a master says
+            path = Path(self._settings.folder) / f"users-{drive.worker}.npz"
             drive.samples.save(path)
             said["history"] = str(path)
         if self.is_worker:
@@ -329,18 +357,21 @@ class Process:
         else:
             self.totals.ended(drive.worker, said)
 
-    def report(self) -> list[dict[str, Any]]:
+    def report(self) -> dict[str, Any]:
         """For the master."""
         waiting, self._waiting = self._waiting, []
-        return waiting
+        return self._trust.sealed(WORKER, {"reports": waiting})
 
-    def absorb(self, client_id: str, reports: Any) -> None:
-        """A worker's; None from one that does not listen yet. Anybody may send who reaches the master's port."""
-        if reports is None:
+    def absorb(self, client_id: str, told: Any) -> None:
+        """What a worker's `report` gave; None from one that does not listen yet. Anybody may send some."""
+        if told is None:
+            return
+        if not self._is_worker_of_ours(client_id, told):
+            self._trust.drop("a report")
             return
         self._listening.add(client_id)
-        told: list[Any] = reports if isinstance(reports, list) else [reports]
-        for report in told:
+        reports: Any = told.get("reports") if isinstance(told, dict) else told
+        for report in reports if isinstance(reports, list) else [reports]:
             if not is_told(report):
                 _log.error("worker %s sent what is no report: it is left out", client_id)
             elif "ended" in report:
@@ -354,19 +385,3 @@ class Process:
             orders = None if self._orders is None else self._orders.model_dump(mode="json")
             text = json.dumps({"orders": orders} | self.totals.result())
             Path(self._settings.result).write_text(text, encoding="utf-8")
-
-
-def _from_master(options: Any) -> Orders:
-    """What the master told this worker. Raises UsageError if it told nothing that can be done."""
-    try:
-        return Orders.model_validate_json(getattr(options, "cachegate_orders", None) or "")
-    except ValidationError as error:
-        raise UsageError("the master gave no orders; its own log says why") from error
-
-
-def _boot() -> str:
-    """Which machine this is, as long as it runs: clocks of two cannot be compared."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    except OSError:
-        return os.uname().nodename

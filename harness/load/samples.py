@@ -6,6 +6,8 @@ whatever process it comes from: counts, and times in HdrHistograms.
 
 from __future__ import annotations
 
+import os
+import secrets
 import time
 from array import array
 from collections import Counter
@@ -136,10 +138,20 @@ class Samples:
         return found
 
     def save(self, path: Path) -> None:
-        """Write the history that was kept."""
+        """Write the history that was kept to a file that its owner alone can read.
+
+        It takes the place of an older one. A link in that place is replaced, never followed. Raises OSError.
+        """
         rows = np.concatenate(self._kept) if self._kept else np.empty((0, len(COLUMNS)), dtype=np.int64)
-        with path.open("wb") as file:
-            np.savez(file, rows=rows, columns=np.array(COLUMNS))
+        new = path.with_name(f".{secrets.token_hex(8)}.new")  # nobody can have put something there
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
+            try:
+                np.savez(file, rows=rows, columns=np.array(COLUMNS))
+                new.replace(path)
+            except BaseException:
+                new.unlink(missing_ok=True)
+                raise
 
 
 def load(path: Path) -> Column:

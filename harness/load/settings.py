@@ -30,6 +30,9 @@ OPTIONS = {"prefix": "key_prefix", "folder": "history_folder", "one_in": "histor
 }
 """Option of locust by field, where their names differ."""
 
+_NO_OPTIONS = ("hosts", "secret")
+"""Fields that are not read as an option of their name."""
+
 
 class Settings(BaseModel):
     """All that is not locust's own. What names a file stands here alone."""
@@ -55,6 +58,8 @@ class Settings(BaseModel):
     """The file for what was measured."""
     seconds: Annotated[FiniteFloat, Field(gt=0)] | None = None
     """Of all phases together: the run ends when they have."""
+    secret: str = Field(default="", repr=False)
+    """By which the processes of a run of `cachegate` know each other; empty: whoever reaches them is believed."""
 
     def write(self, path: Path) -> None:
         """Write them to a new file that its owner alone can read."""
@@ -84,13 +89,16 @@ class Settings(BaseModel):
         Raises UsageError for a value that cannot be, and for a file that was not named at the start.
         """
         choices = _read(options, CHOICES)
-        workload = choices.get("workload", "")
-        if workload != self.workload and workload.startswith(TRACE_PREFIX):
+        if not self.reads(choices.get("workload", "")):
             raise UsageError("a web form chooses among presets; name a file when locust starts, with --workload")
         if hosts:
             choices["hosts"] = tuple(self.full(url) for url in hosts.split(","))
         kept = self.model_dump(exclude=set(CHOICES))
         return _validated(kept | choices)
+
+    def reads(self, workload: str) -> bool:
+        """Whether a workload names no file, or exactly the one that was named at the start."""
+        return workload == self.workload or not workload.startswith(TRACE_PREFIX)
 
     def show(self, environment: Any) -> None:
         """Put what can be seen and chosen in a web form where locust has it, without passwords."""
@@ -119,7 +127,8 @@ def settings(options: Any, environ: Mapping[str, str]) -> Settings:
             raise UsageError(f"the file that {SETTINGS} names has no settings; unset it") from error
     password = environ.get(PASSWORD, "")
     hosts = tuple(_with_password(url, password) for url in (options.host or DEFAULT_HOST).split(","))
-    return _validated(_read(options, tuple(Settings.model_fields)) | {"hosts": hosts})
+    fields = tuple(field for field in Settings.model_fields if field not in _NO_OPTIONS)
+    return _validated(_read(options, fields) | {"hosts": hosts})
 
 
 def _with_password(url: str, password: str) -> str:
@@ -129,7 +138,7 @@ def _with_password(url: str, password: str) -> str:
 
 def _read(options: Any, fields: tuple[str, ...]) -> dict[str, Any]:
     """The options of these fields that have a value: a web form sends an empty text for None."""
-    named = {field: getattr(options, OPTIONS.get(field, field), None) for field in fields if field != "hosts"}
+    named = {field: getattr(options, OPTIONS.get(field, field), None) for field in fields}
     return {field: value for field, value in named.items() if value not in (None, "")}
 
 

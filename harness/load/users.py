@@ -29,10 +29,11 @@ from locust.user.task import LOCUST_STATE_RUNNING
 from harness.errors import CachegateError, UsageError
 from harness.load.client import Client
 from harness.load.connection import BrokenError, Connection
+from harness.load.lifeline import end_with
 from harness.load.locust_stats import CONNECT, hears_requests, milliseconds, percentile_fields
 from harness.load.options import ONCE, add_options
 from harness.load.plan import LIFELINE, Scenario, scenario, target
-from harness.load.process import BEGIN, DONE, END, FILLED, KEY, READY, REPORT_SECONDS, Process, end_with
+from harness.load.process import BEGIN, DONE, END, FILLED, KEY, READY, REPORT_SECONDS, Process
 from harness.load.settings import CHOICES, OPTIONS, Settings, settings
 from harness.load.web import Guard, install
 
@@ -137,9 +138,9 @@ def _begin(environment: Any, **_: Any) -> None:
     hooks.test_stop.add_listener(lambda **_: process.end())
     hooks.quit.add_listener(lambda **_: process.write())
     if process.is_worker:
-        runner.register_message(READY, lambda **_: process.ready.set())
-        runner.register_message(BEGIN, lambda **_: process.conduct())
-        runner.register_message(END, lambda **_: process.finish(), concurrent=True)
+        runner.register_message(READY, lambda msg, **_: process.heard(msg, process.ready.set))
+        runner.register_message(BEGIN, lambda msg, **_: process.heard(msg, process.conduct))
+        runner.register_message(END, lambda msg, **_: process.heard(msg, process.finish), concurrent=True)
         hooks.report_to_master.add_listener(lambda data, **_: data.__setitem__(KEY, process.report()))
     else:
         _complain_early(environment, told)
@@ -148,8 +149,8 @@ def _begin(environment: Any, **_: Any) -> None:
         if not process.is_worker:
             end_with(int(os.environ[LIFELINE]))
     if process.is_master:
-        runner.register_message(DONE, lambda msg, **_: process.heard_done(msg.node_id))
-        runner.register_message(FILLED, lambda **_: process.heard_filled())
+        runner.register_message(DONE, lambda msg, **_: process.heard(msg, lambda: process.heard_done(msg.node_id)))
+        runner.register_message(FILLED, lambda msg, **_: process.heard(msg, process.heard_filled))
         hooks.worker_report.add_listener(lambda client_id, data, **_: process.absorb(client_id, data.get(KEY)))
     if hears_requests(environment):
         _log.warning("listeners of events.request hear of a second's requests at its end")

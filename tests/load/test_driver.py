@@ -63,6 +63,8 @@ def test_no_secret_is_in_sight(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     path = Path(options["env"][SETTINGS])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     told = json.loads(path.read_text())
+    assert len(told["secret"]) == 64
+    assert told["secret"] not in " ".join([*command, *options["env"].values()])
     assert (told["hosts"], told["prefix"]) == ([f"resp://:{SECRET}@127.0.0.1:1"], "mine:")
 
 

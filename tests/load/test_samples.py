@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,19 @@ def test_some_keys_are_kept_whole(tmp_path: Path) -> None:
     assert kept.tolist() == np.array(some)[wanted].tolist()
     assert sampled(np.arange(10_000), 1).all()
     assert 2_300 < sampled(np.arange(10_000), 4).sum() < 2_700
+
+
+def test_a_history_follows_no_link(tmp_path: Path) -> None:
+    """What a link points at stays as it is; an older history makes room, and nobody else reads the new one."""
+    victim, path = tmp_path / "victim", tmp_path / "users-0.npz"
+    victim.write_text("precious")
+    path.symlink_to(victim)
+    for _ in range(2):
+        Samples(1).save(path)
+        assert victim.read_text() == "precious"
+        assert stat.S_IMODE(path.lstat().st_mode) == 0o600
+        assert len(load(path)) == 0
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["users-0.npz", "victim"]
 
 
 def test_what_is_no_history_is_refused(tmp_path: Path) -> None:

@@ -70,6 +70,15 @@ def test_a_form_chooses_a_preset_and_no_file() -> None:
             told.chosen(options(workload=theirs), None)
 
 
+def test_a_secret_is_told_in_the_file_alone() -> None:
+    """No option is taken for it, no form changes it, and it is not shown."""
+    theirs = {"secret": "theirs"}
+    assert settings(options(**theirs), {}).secret == ""
+    told = Settings(hosts=(HOST,), secret="5ec7e7")  # noqa: S106  # of nothing
+    assert told.chosen(options(**theirs), None).secret == told.secret
+    assert "5ec7e7" not in repr(told)
+
+
 def test_a_form_sends_empty_texts_and_nonsense() -> None:
     """The former mean that nothing was told; the latter is one line."""
     told = settings(options(), {})
