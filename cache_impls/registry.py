@@ -23,6 +23,7 @@ from typing import Any
 
 from cache_impls.dialects import CAPACITY_NAMES, Adapted, UnadaptableError, adapt
 from cache_impls.forks import Alone
+from cache_impls.guard import building
 from cache_impls.protocol import Capability, UnreachableError
 
 __all__ = ["BUILTIN", "Adapted", "Spec", "SpecError", "adapt", "known", "make", "parse"]
@@ -107,7 +108,8 @@ class Spec:
 
         def build() -> Adapted:
             try:
-                native = alone.call(lambda: factory(**parameters))
+                with building():
+                    native = alone.call(lambda: factory(**parameters))
             except Exception as error:  # user code: whatever it raises means that the spec does not build
                 raise SpecError(f"{self.text!r} could not be built: {_one_line(error)}") from error
             try:
@@ -229,7 +231,8 @@ def _load(target: str) -> Callable[..., Any]:
     module_name, _, attribute = target.rpartition(":")
     try:
         load = _load_file if module_name.endswith(".py") else importlib.import_module
-        module = Alone().call(lambda: load(module_name))
+        with building():
+            module = Alone().call(lambda: load(module_name))
     except Exception as error:  # user code: whatever its import raises means that the spec does not load
         if isinstance(error, ModuleNotFoundError) and error.name and module_name.startswith(ADAPTERS):
             name, package = module_name.removeprefix(ADAPTERS), error.name.partition(".")[0]

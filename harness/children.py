@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar, overload
 
-from harness.warden import TOO_LONG, TOO_MANY
+from harness.warden import TOO_LONG, TOO_MANY, clear_away
 
 Event = dict[str, Any]
 _P = TypeVar("_P", bound="subprocess.Popen[Any]")
@@ -38,6 +39,8 @@ _END_SECONDS = 2.0
 _WARDEN_SECONDS = 15.0
 """In which a warden ends what is below it; it gives up after ten."""
 _WARDEN = str(Path(__file__).with_name("warden.py"))
+_LONGEST_EVENT = 16 * 1024 * 1024
+_LAST_BYTES = 64 * 1024
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _BOOT = """
 import os, sys
@@ -96,15 +99,18 @@ class Warded(subprocess.Popen[Any]):
                 self._lifeline.sendall(letters[signal.Signals(sig)])
 
     def kill(self) -> None:
-        """End it and everything below it, and wait for that."""
+        """End it and everything below it, and wait for that; should its warden not live or not answer, without it."""
         lifeline, self._lifeline = self._lifeline, None
         if lifeline is not None:
             lifeline.close()
+            super().send_signal(signal.SIGCONT)  # what it guards may have stopped it
         try:
             self.wait(_WARDEN_SECONDS)
         except subprocess.TimeoutExpired:
             super().send_signal(signal.SIGKILL)
             self.wait()
+        if lifeline is not None and self.returncode == -signal.SIGKILL:
+            clear_away()
 
     def __del__(self) -> None:
         """Let go of the lifeline, should nobody have."""
@@ -176,13 +182,11 @@ class Child:
             if not part:
                 return
             *lines, rest = (rest + part).split(b"\n")
-            for line in lines:
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    self.end()
-                    return
-                yield event
+            events = [_event(line) for line in lines]
+            yield from (event for event in events if event is not None)
+            if None in events or len(rest) > _LONGEST_EVENT:
+                self.end()
+                return
 
     def exit_code(self) -> int | None:
         """How it ended, negative for a signal; None if it does not end."""
@@ -197,12 +201,34 @@ class Child:
 
     def last_words(self) -> str:
         """The last line that it wrote to standard error."""
-        self._complaints.seek(0)
-        return self._complaints.read().strip().rpartition("\n")[2]
+        return last_part(self._complaints.fileno()).strip().rpartition("\n")[2]
 
     def end(self) -> None:
         """End it and whatever it has started."""
         self._process.kill()
+
+
+def remove_folder(path: str) -> None:
+    """Take a folder away in which foreign code was at work: it may be anything by now, and no link is followed."""
+    with suppress(RecursionError):  # of folders in folders in folders
+        shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        Path(path).unlink(missing_ok=True)
+
+
+def _event(line: bytes) -> Event | None:
+    """A line of a child as what it is to be; None for what a cache wrote there."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def last_part(descriptor: int) -> str:
+    """The end of a file that others write, as text: not all of it, since a cache may make it as long as it likes."""
+    size = os.fstat(descriptor).st_size
+    return os.pread(descriptor, _LAST_BYTES, max(0, size - _LAST_BYTES)).decode(errors="replace")
 
 
 @contextmanager
@@ -213,7 +239,7 @@ def child(module: str, job: dict[str, Any], hash_seed: int, seconds: float = MOS
     """
     read_fd, write_fd = os.pipe()
     complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed below
-    folder = tempfile.TemporaryDirectory(prefix="cachegate-")  # what a cache leaves there ends with its process
+    folder = tempfile.mkdtemp(prefix="cachegate-")  # what a cache leaves there ends with its process
     process = start_process(
         python(module),
         Warded,
@@ -222,7 +248,7 @@ def child(module: str, job: dict[str, Any], hash_seed: int, seconds: float = MOS
         stdout=subprocess.DEVNULL,
         stderr=complaints,
         pass_fds=(write_fd,),
-        env=environment(PYTHONHASHSEED=str(hash_seed), TMPDIR=folder.name),
+        env=environment(PYTHONHASHSEED=str(hash_seed), TMPDIR=folder),
         text=True,
     )
     os.close(write_fd)
@@ -239,4 +265,4 @@ def child(module: str, job: dict[str, Any], hash_seed: int, seconds: float = MOS
         made.end()
         os.close(read_fd)
         complaints.close()
-        folder.cleanup()
+        remove_folder(folder)

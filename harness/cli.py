@@ -17,7 +17,7 @@ from typer.exceptions import Abort, TyperException
 
 from harness import masking
 from harness.commands import chaos, check, gate, hitratio, load, serve, tune
-from harness.commands.common import complain, console, reader_may_leave
+from harness.commands.common import complain, console, interrupted_by_terminate, reader_may_leave
 from harness.commands.swept import swept
 from harness.errors import CachegateError, UnwrittenError
 
@@ -73,6 +73,7 @@ for _command in (
 def main() -> NoReturn:
     """Run the command line and exit with the code that the outcome has."""
     _open_standard_streams()
+    interrupted_by_terminate()
     arguments = sys.argv[1:]
     for given in (*arguments, *(os.environ.get(name, "") for name in _URLS)):
         masking.learn(given)

@@ -17,10 +17,12 @@ Emit = Callable[..., None]
 def take_job() -> tuple[dict[str, Any], Emit]:
     """The job on standard input, and what writes an event as a line of JSON where the job says.
 
+    `here` in a job is false where no cache can be in the working directory: then nothing there is imported.
     A copy of the process (a cache forked, and went on in both) ends where it would tell something.
     """
     job: dict[str, Any] = json.loads(sys.stdin.readline())
-    append_working_directory()
+    if job.pop("here", True):
+        append_working_directory()
     events, me = os.fdopen(job.pop("events_fd"), "w", encoding="utf-8"), os.getpid()
 
     def emit(event: str, **more: Any) -> None:

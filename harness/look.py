@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from cache_impls.registry import HOW_TO_INSTALL, NotInstalledError, SpecError, capabilities, parse
+from cache_impls.trust import runs_nothing_foreign
 from harness.children import child
 from harness.errors import UsageError
 from harness.handshake import Emit, take_job
@@ -37,7 +38,7 @@ def abilities(names: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = list(names)
     while waiting:  # one that ends the child must not hide the others
-        with child("harness.look", {"names": waiting}, 0, _SECONDS) as process:
+        with child("harness.look", {"names": waiting, "here": False}, 0, _SECONDS) as process:
             for event in process.events(_SECONDS):
                 found[event["name"]] = event["abilities"]
             words = process.last_words()
@@ -50,7 +51,9 @@ def abilities(names: list[str]) -> dict[str, str]:
 @lru_cache(maxsize=256)
 def _told(text: str, name: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    with child("harness.look", {"spec": text, "name": name}, 0, _SECONDS) as process:
+    with child(
+        "harness.look", {"spec": text, "name": name, "here": not runs_nothing_foreign(text)}, 0, _SECONDS
+    ) as process:
         for event in process.events(_SECONDS):
             found = event
         code, words = process.exit_code(), process.last_words()

@@ -19,16 +19,18 @@ from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
 _NAMES = re.compile(
-    r"pass(word|wd|phrase)?$|pwd$|secret|token|credential|api_?key|access_?key|private_?key|auth$", re.IGNORECASE
+    r"pass(word|wd|phrase)?$|pwd?$|secret|token|credential|api_?key|access_?key|private_?key|auth$", re.IGNORECASE
 )
 """Of parameters whose values are credentials."""
-_PARAMETER = re.compile(r"([\w.-]+)=([^&\s]+)")
-_USER = re.compile(r"://([^\s]*)@")
+_PARAMETER = re.compile(r"([\w.-]+)=([^&;]+)")
+_USER = re.compile(r"://(.*)@")
 """What stands before a host: greedy, since a password may hold any sign, the wrong way."""
 _AUTHORITY = re.compile(r"://([^\s/?#]*)@")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _DEPTH = 5
 """Times that a spec may be nested in a spec."""
+_TOKEN = 8
+"""A user's name of so many characters, without a password, may be a token."""
 _SHORT = 4
 """A credential of fewer characters is replaced only in its place."""
 _T = TypeVar("_T")
@@ -44,6 +46,8 @@ def learn(text: str) -> None:
             _, colon, password = found.partition(":")
             if colon and password:
                 _hide(password, f":{password}@", f":{MASK}@")
+            elif not colon and len(found) >= _TOKEN:  # in the place of a user: more likely a token
+                _hide(found, f"//{found}@", f"//{MASK}@")
         for name, value in _PARAMETER.findall(text):
             if _NAMES.search(name):
                 _hide(value, f"{name}={value}", f"{name}={MASK}")

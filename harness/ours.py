@@ -20,7 +20,7 @@ _ARRAYS = frozenset(f"{name}.npy" for name in ("rows", "observations", "default_
 """Of a history, as `History.save` writes it."""
 _SCHEMAS = Path(__file__).parent / "schemas"
 _HEAD_BYTES = 256
-_MOST_BYTES = 256_000_000
+_MOST_BYTES = 32_000_000
 """A larger file is no document of ours, and is not read."""
 
 

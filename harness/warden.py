@@ -26,13 +26,14 @@ import time
 
 TOO_MANY, TOO_LONG = 113, 114
 """Exit codes: the program was ended because of its processes, or of its time."""
-PREFIX = "cachegate-"
-"""Of the control groups that are made here."""
+PREFIX = "cachegate."
+"""Of the control groups that are made here; the pid of the warden follows."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _SIGKILL, _SIGTERM = 9, 15
 _LOOK_SECONDS = 0.25
 _COUNT_SECONDS = 0.1
 """Between two counts where nothing but counting holds the number."""
+_LOOKS_A_COUNT = 8
 _END_SECONDS = 10.0
 _V1, _V2 = "/sys/fs/cgroup/pids", "/sys/fs/cgroup"
 
@@ -103,6 +104,7 @@ class _Watch:
         self.status: int | None = None
         """As `os.wait` tells it; None while it runs."""
         self._lifeline, self._group, self._most = lifeline, group, most
+        self._looks = 0
         self._deadline = time.monotonic() + seconds if seconds else None
 
     def until_it_ends(self) -> int | None:
@@ -123,8 +125,14 @@ class _Watch:
                 return None
             if self._deadline is not None and time.monotonic() > self._deadline:
                 return TOO_LONG
-            if self._group.refused() if self._group is not None else len(_below()) > self._most:
+            if self._crowded():
                 return TOO_MANY
+
+    def _crowded(self) -> bool:
+        if self._group is None:
+            return len(_below()) > self._most
+        self._looks += 1  # one that runs as root may leave its group: seldom, all are counted there too
+        return self._group.refused() or (self._looks % _LOOKS_A_COUNT == 0 and len(_below()) > self._most)
 
     def reap(self) -> None:
         """Take note of all that have ended."""
@@ -157,6 +165,7 @@ class _Group:
     def made(cls, most: int) -> _Group | None:
         """A new one, or None where this process may make none."""
         for parent in _parents():
+            _clear_away_below(parent)
             path = f"{parent}/{PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
             try:
                 os.mkdir(path)
@@ -200,7 +209,7 @@ class _Group:
 
     def remove(self) -> None:
         """Take it away."""
-        for _ in range(50):
+        for _ in range(200):
             try:
                 os.rmdir(self._path)
             except FileNotFoundError:
@@ -219,6 +228,31 @@ class _Group:
     def _write(self, name: str, value: int) -> None:
         with open(f"{self._path}/{name}", "w", encoding="ascii") as file:
             file.write(str(value))
+
+
+def clear_away() -> None:
+    """End what wardens left that were killed themselves, and take their groups away."""
+    for parent in _parents():
+        _clear_away_below(parent)
+
+
+def _clear_away_below(parent: str) -> None:
+    try:
+        names = [name for name in os.listdir(parent) if name.startswith(PREFIX)]
+    except OSError:
+        return
+    for name in names:
+        pid = name[len(PREFIX) :].partition("-")[0]
+        if not pid.isdecimal() or os.path.exists(f"/proc/{pid}"):
+            continue
+        left = _Group(f"{parent}/{name}")
+        left.freeze()
+        for member in left.members():
+            try:
+                os.kill(member, _SIGKILL)
+            except OSError:
+                continue  # it has ended
+        left.remove()
 
 
 def _parents() -> list[str]:

@@ -22,7 +22,10 @@ BASE = (
     "harness.masking",
     "harness.passwords",
 )
-PUBLIC_CACHES = ("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects", "cache_impls.guard")
+PUBLIC_CACHES = (
+    *("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects", "cache_impls.guard"),
+    "cache_impls.trust",
+)
 
 # Who may import what of ours, the longest matching prefix first. `harness` alone is its version.
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -38,7 +41,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "harness.warden": (),
     "harness.handshake": (),
     "harness.children": ("harness.warden",),
-    "harness.look": (*BASE, "cache_impls.registry"),
+    "harness.look": (*BASE, "cache_impls.registry", "cache_impls.trust"),
     "harness.passwords": (),
     "harness.simulate": (*BASE, *PUBLIC_CACHES, "harness.simulate"),
     "harness.check.checkers": (*BASE, "cache_impls.protocol", "harness.check.checkers"),

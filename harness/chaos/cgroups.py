@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path("/sys/fs/cgroup")
+_BUSY_SECONDS, _BUSY_LOOK_SECONDS = 5.0, 0.02
+"""For a group whose last process is dying."""
 
 
 class Files(NamedTuple):
@@ -102,17 +105,27 @@ def remove(path: str, homes: dict[str, str]) -> str | None:
     group = Path(path)
     if not group.is_dir():
         return None
-    lost = []
-    for pid in (group / "cgroup.procs").read_text(encoding="ascii").split():
-        before = homes.get(pid) or next(iter(homes.values()), str(group.parent))
+    lost: list[str] = []
+    end = time.monotonic() + _BUSY_SECONDS
+    while True:
+        for pid in (group / "cgroup.procs").read_text(encoding="ascii").split():
+            before = homes.get(pid) or next(iter(homes.values()), str(group.parent))
+            try:
+                if not _enter(Path(before), pid):
+                    _enter(group.parent, pid)
+                    lost.append(f"process {pid} could not go back to {before}, and is in {group.parent}")
+            except ProcessLookupError:
+                continue  # it has ended
         try:
-            if not _enter(Path(before), pid):
-                _enter(group.parent, pid)
-                lost.append(f"process {pid} could not go back to {before}, and is in {group.parent}")
-        except ProcessLookupError:
-            continue  # it has ended
-    group.rmdir()
-    return "; ".join(lost) or None
+            group.rmdir()
+        except FileNotFoundError:
+            pass  # somebody else was quicker
+        except OSError:  # the kernel is not done with one that was killed
+            if time.monotonic() > end:
+                raise
+            time.sleep(_BUSY_LOOK_SECONDS)
+            continue
+        return "; ".join(lost) or None
 
 
 def _enter(group: Path, pid: str) -> bool:

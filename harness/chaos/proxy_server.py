@@ -16,12 +16,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
 from harness.chaos.network import NetworkFaultError, ProxyServer, RefusedError, ServerSilentError
 from harness.chaos.toxiproxy.guard import TOKEN_VARIABLE
-from harness.children import environment, python, start_process
+from harness.children import environment, last_part, python, start_process
 from harness.errors import HarnessError, UsageError
 
 START_SECONDS = 20.0
@@ -145,9 +144,7 @@ def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
 
 
 def _written(complaints: IO[str]) -> str:
-    # Through a descriptor of its own: the child writes where this one's offset is.
-    with Path(f"/proc/self/fd/{complaints.fileno()}").open(encoding="utf-8", errors="replace") as file:
-        return file.read()
+    return last_part(complaints.fileno())
 
 
 def _complaint(complaints: IO[str]) -> str:

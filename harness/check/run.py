@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cache_impls.trust import runs_nothing_foreign
 from harness.children import Event, child
 
 Say = Callable[[str], None]
@@ -61,9 +62,15 @@ def run(job: dict[str, Any], hash_seed: int, say: Say) -> Events:
     """Run job in a process of its own, with its hash seed, until it ends or is silent for too long."""
     found = Events()
     seconds = 2 * job.get("seconds", 0.0) + _MORE_SECONDS * (1 + len(job.get("workloads", ())))
+    job |= {"here": not runs_nothing_foreign(job["spec"])}
     with child("harness.check.child", job, hash_seed, seconds) as process:
         for event in process.events(SILENCE_SECONDS):
-            _take(event, found, say)
+            try:
+                _take(event, found, say)
+            except (KeyError, TypeError, AttributeError):  # a cache wrote it, not our child
+                process.end()
+                found.died = "it wrote where the check process tells its events"
+                return found
         code, bound = process.exit_code(), process.broken_bound()
         if bound is not None:
             found.bound, found.internal = bound, None  # what failed at the end failed because of it

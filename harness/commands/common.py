@@ -88,9 +88,11 @@ def _silence(stream: TextIO) -> None:
 
 
 def interrupted_by_terminate() -> None:
-    """From now on SIGTERM is as ^C: what was started is ended."""
+    """From now on SIGTERM, and the end of the terminal, are as ^C: what was started is ended."""
 
     def interrupted(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupted)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) is not signal.SIG_IGN:  # nohup
+            signal.signal(name, interrupted)

@@ -15,7 +15,9 @@ def swept(arguments: Sequence[str]) -> Iterator[None]:
 
     It costs nothing where none is named. A command that another one runs leaves the sweep to that one.
     """
-    if not any("://" in argument or "%" in argument for argument in arguments) or "CACHEGATE_RUN" in os.environ:
+    from cache_impls.sweep import may_name_a_server
+
+    if "CACHEGATE_RUN" in os.environ or not any(map(may_name_a_server, arguments)):
         yield
         return
     run = os.environ["CACHEGATE_RUN"] = secrets.token_hex(8)

@@ -21,6 +21,9 @@ MOST_PAIRS, MOST_DIFFERENCE = 4_000, 300.0
 
 def check(document: BaselineDocument, path: Path) -> None:
     """Raise UsageError for what no run has stored, and what would fill the machine or leave the range of numbers."""
+    names = [(metric.name, metric.workload) for metric in document.metrics]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{path} is damaged: a metric stands there twice")
     for metric in document.metrics:
         if len(metric.differences) > MOST_PAIRS:
             raise UsageError(f"{path} is damaged: {metric.name[:60]} has more than {MOST_PAIRS:,} pairs")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cache_impls.trust import runs_nothing_foreign
 from harness.children import START_SECONDS, Event, child
 from harness.errors import HarnessError, UsageError
 from harness.hitratio.asking import Asked
@@ -73,6 +74,7 @@ def try_out(spec: str, capacity: int, *, hash_seed: int, limit_seconds: float) -
 def _run(
     spec: str, capacity: int, job: dict[str, Any], hash_seed: int, limit_seconds: float, tell: Callable[[int], None]
 ) -> Answers:
+    job |= {"here": not runs_nothing_foreign(spec)}
     job |= {"spec": spec, "capacity": capacity, "limit_seconds": limit_seconds}
     found: dict[str, Event] = {}
     seconds = START_SECONDS + (limit_seconds + _GRACE_SECONDS) * (job["requests"] // STEP + 3)

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from harness.children import environment, python, start_process
+from harness.children import environment, last_part, python, start_process
 from harness.errors import HarnessError
 from harness.load import result
 from harness.load.plan import FOLDER, LIFELINE, Scenario
@@ -170,8 +170,7 @@ class Driver:
             self._lifeline = None
 
     def _words(self) -> str:
-        self._complaints.seek(0)
-        lines = [line for line in self._complaints.read().splitlines() if line.strip()]
+        lines = [line for line in last_part(self._complaints.fileno()).splitlines() if line.strip()]
         return " | ".join(lines[-3:]) or "it said nothing"
 
 

@@ -41,8 +41,6 @@ def main() -> None:
 
     guard_servers()
 
-    append_working_directory()
-
     control = socket.socket(fileno=0)
     ready_ns = perf_counter_ns()
     header, fds, _flags, _address = socket.recv_fds(control, 8, MAX_FDS)
@@ -54,6 +52,8 @@ def main() -> None:
         text += control.recv(length - len(text))
     request = json.loads(text)
     jobs = request["jobs"]
+    if request["here"]:
+        append_working_directory()
     members = {}
     for number, job in enumerate(jobs):
         process = os.fork()

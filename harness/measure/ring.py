@@ -22,7 +22,8 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import IO
 
-from harness.children import Warded, environment, python, start_process
+from cache_impls.trust import runs_nothing_foreign
+from harness.children import Warded, environment, last_part, python, remove_folder, start_process
 from harness.errors import HarnessError
 from harness.measure.trial import Job, Trial, parse_trial
 
@@ -99,8 +100,7 @@ class _Member:
 
     def last_line(self) -> str:
         """The last thing it said on standard output or error."""
-        self.errors.seek(0)
-        lines = [line.strip() for line in self.errors.read().decode(errors="replace").splitlines() if line.strip()]
+        lines = [line.strip() for line in last_part(self.errors.fileno()).splitlines() if line.strip()]
         return lines[-1][:300] if lines else ""
 
 
@@ -116,13 +116,15 @@ class _Interpreter:
         self._pids: dict[int, int] = {}
         self._control, theirs = socket.socketpair()
         self._stack.callback(self._control.close)
+        folder = tempfile.mkdtemp(prefix="cachegate-")  # what a cache leaves there ends with its process
+        self._stack.callback(remove_folder, folder)
         self._began_ns = time.perf_counter_ns()
         try:
             self._process = start_process(
                 python("harness.measure.child"),
                 Warded,
                 stdin=theirs.fileno(),
-                env=environment(PYTHONHASHSEED=str(hash_seed)),
+                env=environment(PYTHONHASHSEED=str(hash_seed), TMPDIR=folder),
             )
         except OSError as error:
             raise HarnessError(f"a trial process could not be started: {error}") from error
@@ -142,7 +144,8 @@ class _Interpreter:
             requests.append(member.job.request() | ends | places)
         fds += [end for ends_of_pipe in tokens for end in ends_of_pipe]
         fds += [fd for member in self._members for fd in (member.write_fd, member.errors.fileno())]
-        text = json.dumps({"jobs": requests, "began_ns": self._began_ns}).encode()
+        here = any(not runs_nothing_foreign(spec.text) for job in jobs for spec in job.specs)
+        text = json.dumps({"jobs": requests, "began_ns": self._began_ns, "here": here}).encode()
         try:
             socket.send_fds(self._control, [len(text).to_bytes(8, "big")], fds)
             self._control.sendall(text)

@@ -10,7 +10,9 @@ import os
 import sys
 from typing import Any
 
+from cache_impls.guard import install as guard_servers
 from cache_impls.registry import SpecError, parse
+from cache_impls.trust import runs_nothing_foreign
 from harness.errors import UsageError
 from harness.handshake import append_working_directory
 from harness.masking import learn, mask
@@ -21,8 +23,10 @@ from harness.serve.serving import Serving, serve
 def main() -> int:
     """The exit code: 0, 1 if the shutdown failed, 4 if it could not begin."""
     job = json.loads(sys.stdin.readline())
-    append_working_directory()
+    if not runs_nothing_foreign(job["spec"]):
+        append_working_directory()
     learn(job["spec"])
+    guard_servers()
     ours = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a cache prints is not ours, and nobody reads it as it comes
 

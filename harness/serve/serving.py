@@ -14,6 +14,7 @@ from typing import Any
 
 import uvloop
 
+from cache_impls.guard import check_connection
 from cache_impls.registry import Spec, SpecError, parse
 from harness.errors import UsageError
 from harness.serve import ops as ops_pages
@@ -45,13 +46,22 @@ class Serving:
     """That clients have to give (AUTH); None: everybody may ask everything."""
 
 
+class _Loop(uvloop.Loop):
+    """uvloop, whose sockets are none of Python's: what a cache connects to is looked at here."""
+
+    async def create_connection(self, *arguments: Any, **options: Any) -> Any:
+        """Connect, unless a client of a server does."""
+        check_connection()
+        return await super().create_connection(*arguments, **options)
+
+
 def serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> str | None:
     """Serve until SIGTERM or SIGINT; what went wrong at the end, if anything. ready is told the addresses.
 
     Raises UsageError for a port that is taken, and SpecError for a cache that cannot be built.
     """
     _allow_descriptors()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(_serve(serving, ready))
 
 

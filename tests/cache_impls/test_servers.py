@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
+from cache_impls import servers
 from cache_impls.dialects import UnadaptableError, adapt
 from cache_impls.protocol import Promises
 
@@ -117,7 +118,7 @@ CLIENTS: dict[str, Callable[[], Any]] = {
     "a subclass": type("Mine", (redis.asyncio.Redis,), {}),
     "valkey": lambda: pytest.importorskip("valkey").Valkey(),
     "execute_command": type("Vendored", (Cache,), {"execute_command": lambda self: None}),
-    "flush_all": type("Vendored", (Cache,), {"flush_all": lambda self: None}),
+    "flushes": type("Vendored", (Cache,), {"flushdb": lambda self: None, "flushall": lambda self: None}),
     "aiocache": _library("aiocache", "REDIS"),
 }
 HOLDERS: dict[str, Callable[[], Any]] = {
@@ -203,3 +204,11 @@ def test_without_a_client_library_nothing_is_looked_through() -> None:
 
 async def _initialize(adapted: Any) -> None:
     await adapted.initialize()
+
+
+def test_a_cache_may_flush_too() -> None:
+    """One method of that name makes no client; nor does what a client's package has that talks to nobody."""
+    redis_backoff = pytest.importorskip("redis.backoff")
+    flushing = type("Flushing", (Cache,), {"flush_all": lambda self: None})()
+    flushing.backoff = redis_backoff.ExponentialBackoff()
+    assert servers.refusal(flushing) is None
