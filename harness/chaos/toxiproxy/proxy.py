@@ -1,8 +1,8 @@
 """A proxy: a listener, its connections and its toxics.
 
 Rules: a toxic acts on the connections that are there as on those to come; a port once taken is kept while the proxy is
-disabled (bound and not listening, so that clients are refused and nobody else gets it); chance is drawn from the seed,
-the proxy's name, the number of the connection and the toxic's name, so that a run can be repeated.
+disabled (by a spare socket, so that clients are refused and nobody else gets it); chance is drawn from the seed, the
+proxy's name, the number of the connection and the toxic's name, so that a run can be repeated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from harness import ports
 from harness.chaos.toxiproxy.connection import Connection, Traffic
 from harness.chaos.toxiproxy.link import Alarm
 from harness.chaos.toxiproxy.refusals import RefusedError, internal
@@ -66,19 +67,23 @@ class Proxy:
         self._policy = policy
         self._accepted = 0
         self._server: asyncio.AbstractServer | None = None
-        self._reserved: socket.socket | None = None
+        self._spare: socket.socket | None = None
+        """Keeps the port, whether anybody listens on it or not."""
 
     async def start(self) -> None:
         """Listen. Raises RefusedError for an address that it cannot have."""
         if self.enabled:
             return
-        listening = self._reserved or self._bind()
-        self._reserved = None
+        if self._spare is None:
+            self._spare = self._keep()
+        listening = None
         try:
+            listening = ports.share(*self._spare.getsockname()[:2])
             listening.listen(_BACKLOG)
             self._server = await asyncio.get_running_loop().create_server(self._accept, sock=listening)
         except OSError as error:
-            listening.close()
+            if listening is not None:
+                listening.close()
             raise internal(f"listen tcp {self.listen}: {error.strerror}") from error
         self.listen = address_of(listening)
         self.enabled = True
@@ -89,20 +94,16 @@ class Proxy:
             self.enabled = False
             self._server.close()
             self._server = None
-            await asyncio.sleep(0)  # the loop closes the listener in its next turn, and only then the port is free
-            try:
-                self._reserved = self._bind()
-            except RefusedError:
-                self._reserved = None  # somebody was quicker; said when it is enabled again
+            await asyncio.sleep(0)  # the loop closes the listener in its next turn: only then are clients refused
         for connection in list(self.connections):
             connection.cut()
 
     async def end(self) -> None:
         """Stop, and give the port up."""
         await self.stop()
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
 
     async def change(self, listen: str, upstream: str, enabled: bool) -> None:
         """As asked for; another address ends all connections."""
@@ -156,17 +157,11 @@ class Proxy:
             connection.follow(self.toxics)
         return connection.client
 
-    def _bind(self) -> socket.socket:
-        host, port = split(self.listen, self._policy)
-        bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    def _keep(self) -> socket.socket:
         try:
-            bound.setblocking(False)
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((host, port))
+            return ports.keep(*split(self.listen, self._policy))
         except OSError as error:
-            bound.close()
             raise internal(f"listen tcp {self.listen}: bind: {error.strerror}") from error
-        return bound
 
 
 def split(listen: str, policy: Policy) -> tuple[str, int]:

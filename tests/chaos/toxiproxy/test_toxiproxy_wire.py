@@ -94,11 +94,14 @@ def test_disabled(api: Api, upstream: Upstream) -> None:
 
 
 def test_a_disabled_proxy_keeps_its_port(ours: Api) -> None:
-    """Nobody who asks for any port is given it meanwhile (a real one gives it up)."""
+    """Nobody is given it meanwhile, nor by SO_REUSEADDR (a real one gives it up)."""
     host, _, port = ours.proxy("p", "127.0.0.1:9")["listen"].rpartition(":")
     ours.call("POST", "/proxies/p", {"enabled": False})
-    with socket.socket() as other, pytest.raises(OSError, match="in use"):
-        other.bind((host, int(port)))
+    for reuse in (0, 1):
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+            with pytest.raises(OSError, match="in use"):
+                other.bind((host, int(port)))
     ours.call("DELETE", "/proxies/p")
     with socket.socket() as other:
         other.bind((host, int(port)))
