@@ -2,25 +2,35 @@
 
 A connection is one task that answers its commands in order, as Redis does; connections interleave wherever the cache
 suspends. Replies of commands that came together leave together.
+
+Where a password is asked, a client that has not given it is a stranger: it may send little, not for long, and has no
+place that anybody else could have. Who has given it once is none any more, whatever it asks later.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import copy_context
 from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.serve.commands import OUT_OF_MEMORY, Session, answer
-from harness.serve.resp import Command, Parser, ProtocolError, error
+from harness.serve.commands import COMMANDS, OUT_OF_MEMORY, Session, answer
+from harness.serve.resp import OF_STRANGERS, Command, Parser, ProtocolError, error, gathered
 
 if TYPE_CHECKING:
     from harness.serve.host import Host
 
 MAX_CLIENTS = 10_000
+"""That have a place: strangers have none."""
+MAX_STRANGERS = 200
+"""Above which the one that came first ends."""
+PATIENCE_SECONDS = 4.9
+"""For a stranger."""
+LAST_LOOK_SECONDS = 0.1
+"""More of it: after the host itself stood still, what came meanwhile is read before anybody is told to be late."""
 _WAITING = 1_000
 """Commands of a connection that wait, above which its socket is read no further."""
 _REPLIES_BYTES = 256 * 1024
@@ -38,7 +48,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._parser = Parser(host.limits)
+        self._parser = Parser(host.limits if host.password is None else OF_STRANGERS)
         self._commands: deque[Command] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -49,13 +59,15 @@ class Connection(asyncio.BufferedProtocol):
         """Whether the task waits for a command, and replies are fetched."""
         self._begun: tuple[Coroutine[Any, Any, bytes], Any] | None = None
         """A command that could not be answered at once, and what it waits for."""
+        self._patience: asyncio.TimerHandle | None = None
+        """Of the host with a stranger; None: it is none."""
         self.task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
         host = self._host
         self._transport = cast("asyncio.Transport", transport)
-        if host.draining or len(host.connections) >= MAX_CLIENTS:
+        if host.draining or host.clients >= MAX_CLIENTS:
             host.refused += 1
             self._transport.write(error("max number of clients reached"))
             self._transport.close()
@@ -64,7 +76,10 @@ class Connection(asyncio.BufferedProtocol):
         host.connections.add(self)
         self._session = Session(host, host.accepted)
         self._loop = asyncio.get_running_loop()
-        self._transport.set_write_buffer_limits(high=_MAX_OUT_BYTES // 16)
+        if host.password is None:
+            self._transport.set_write_buffer_limits(high=_MAX_OUT_BYTES // 16)
+        else:
+            self._wait_for_password()
         self._context = copy_context()
         self.task = self._loop.create_task(self._serve(), context=self._context)
 
@@ -78,7 +93,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         try:
             try:
-                commands = self._parser.feed(bytes(self._host.received[:count]))
+                data = bytes(self._host.received[:count])
+                commands = self._parser.feed(data) if self._patience is None else self._hear(self._parser.each(data))
             except MemoryError:
                 commands = self._skip(count)
             if len(commands) == 1 and self._idle and self._writable is None:
@@ -100,12 +116,58 @@ class Connection(asyncio.BufferedProtocol):
 
     def _skip(self, count: int) -> list[Command]:
         """What came, without the command for which there was no memory; where there is none even for that, the end."""
+        data = self._host.received[:count]
         try:
-            return self._parser.skip(self._host.received[:count])
+            return self._parser.skip(data) if self._patience is None else self._hear(self._parser.skip_each(data))
         except MemoryError:
             self._host.refused += 1
             self._ends = OUT_OF_MEMORY
             return []
+
+    def _wait_for_password(self) -> None:
+        """The client is a stranger; if there are too many, the one that came first ends."""
+        strangers = self._host.strangers
+        if len(strangers) >= MAX_STRANGERS:
+            next(iter(strangers)).turn_out()
+        strangers[self] = None
+        self._patience = self._loop.call_later(PATIENCE_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._patience = self._loop.call_later(LAST_LOOK_SECONDS, self.turn_out)
+
+    def _hear(self, coming: Iterator[Command]) -> list[Command]:
+        """Answer a stranger's commands, none of which waits for anything; what comes after it has given the password.
+
+        Its limits are those of a client from there on, for what has come together with the password too.
+        """
+        for command in coming:
+            self._answer_at_once(command)
+            if self._session.commands is COMMANDS:
+                self._let_in()
+                return gathered(coming)
+            if self._writable is not None:  # it fetches no replies
+                self.turn_out()
+            if self._ends is not None:
+                break
+        return []
+
+    def _let_in(self) -> None:
+        self._no_stranger()
+        self._parser.allow(self._host.limits)
+        self._transport.set_write_buffer_limits(high=_MAX_OUT_BYTES // 16)
+
+    def _no_stranger(self) -> None:
+        self._host.strangers.pop(self, None)
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def turn_out(self) -> None:
+        """End a stranger now."""
+        self._no_stranger()
+        self._host.refused += 1
+        self._ends = b""
+        self.abort()
 
     def eof_received(self) -> bool:
         """The client sends no more; what it asked is still answered."""
@@ -115,6 +177,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """The client is gone."""
         self._host.connections.discard(self)
+        self._no_stranger()
         self._commands.clear()
         self.finish()
         self.resume_writing()

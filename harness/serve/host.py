@@ -78,6 +78,8 @@ class Host:
         self.errors: dict[str, int] = {}
         """By the name of what the cache raised."""
         self.connections: set[Connection] = set()
+        self.strangers: dict[Connection, None] = {}
+        """Of these, those that have not given the password yet, in the order in which they came."""
         self.received = memoryview(bytearray(_RECEIVED_BYTES))
         self.accepted = 0
         self.refused = 0
@@ -116,6 +118,11 @@ class Host:
         return timed
 
     @property
+    def clients(self) -> int:
+        """Connections of whoever may ask: no strangers."""
+        return len(self.connections) - len(self.strangers)
+
+    @property
     def uptime_seconds(self) -> float:
         """Since it was made."""
         return time.monotonic() - self.began
@@ -133,7 +140,7 @@ class Host:
             "cachegate_cache": self.spec,
             "process_id": os.getpid(),
             "uptime_in_seconds": int(self.uptime_seconds),
-            "connected_clients": len(self.connections),
+            "connected_clients": self.clients,
             "total_connections_received": self.accepted,
             "rejected_connections": self.refused,
             "cachegate_cache_seconds": f"{sum(tally.seconds_ns for tally in of_users.values()) / 1e9:.9f}",
@@ -167,7 +174,7 @@ class Host:
             "problem": problem or None,
             "seconds": (perf_counter_ns() - began_ns) / 1e9,
             "uptime_seconds": self.uptime_seconds,
-            "clients": len(self.connections),
+            "clients": self.clients,
         }
 
     async def drain(self, server: asyncio.Server) -> str | None:

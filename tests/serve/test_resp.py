@@ -98,6 +98,55 @@ def test_a_large_value_is_joined_once() -> None:
     assert len(parser.feed(data[at + 1_000 :])[0][2]) == 1_000_000
 
 
+@pytest.mark.parametrize("beginning", [sent([b"SET", b"k", b"v" * 1_000_000])[4:], b"x" * 60_000])
+def test_a_byte_costs_a_byte(beginning: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command began with, words or a line, is not looked at again for each byte that follows."""
+    looked_at = 0
+    array_, line_ = Parser._array, Parser._line
+
+    def array(self: Parser, data: bytes, at: int) -> tuple[Command | None, int]:
+        nonlocal looked_at
+        looked_at += len(data)
+        return array_(self, data, at)
+
+    def line(self: Parser, data: bytes, at: int) -> tuple[Command | None, int]:
+        nonlocal looked_at
+        looked_at += len(data)
+        return line_(self, data, at)
+
+    monkeypatch.setattr(Parser, "_array", array)
+    monkeypatch.setattr(Parser, "_line", line)
+    parser = Parser(Limits())
+    words = beginning[:1] == b"$"
+    assert parser.feed(b"*300\r\n" + beginning if words else beginning) == []
+    before = looked_at
+    more = b"$1\r\na\r\n" * 100 if words else b"x" * 1_000
+    for at in range(len(more)):
+        assert parser.feed(more[at : at + 1]) == []
+    assert looked_at - before < 10 * len(more)
+    if not words:
+        assert parser.feed(b"\n") == [[beginning + more]]
+
+
+@pytest.mark.parametrize("size", [1, 7, 70_000])
+def test_a_line_that_does_not_end_is_refused_in_whatever_pieces_it_comes(size: int) -> None:
+    """At its 65,537th byte."""
+    parser, held = Parser(Limits()), 0
+    with pytest.raises(ProtocolError, match="too big inline"):  # noqa: PT012  # the piece that is too much is counted
+        while held < 140_000:
+            parser.feed(b"x" * size)
+            held += size
+    assert 65_536 - size <= held <= 65_536
+
+
+def test_words_that_came_are_no_command_of_their_own() -> None:
+    """A command that is cut between its words goes on, whatever the next piece looks like."""
+    parser = Parser(Limits())
+    assert parser.feed(b"*2\r\n$3\r\nGET\r\n") == []
+    with pytest.raises(ProtocolError, match="expected"):
+        parser.feed(b"*1\r\n$4\r\nPING\r\n")
+
+
 def test_replies() -> None:
     """As the specification writes them."""
     assert integer(-3) == b":-3\r\n"
