@@ -21,6 +21,7 @@ BASE = (
     "harness.handshake",
     "harness.masking",
     "harness.passwords",
+    "harness.ports",
 )
 PUBLIC_CACHES = (
     *("cache_impls.protocol", "cache_impls.registry", "cache_impls.dialects", "cache_impls.guard"),
@@ -68,7 +69,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *(*BASE, "harness.look", *PUBLIC_CACHES, "harness.chaos", "harness.load", "harness.gate", "scenarios"),
         *("harness.measure.workload", "harness.measure.generate", "harness.measure.environment"),
     ),
-    "harness.chaos.toxiproxy": ("harness.errors", "harness.chaos.toxiproxy"),
+    "harness.ports": (),
+    "harness.chaos.toxiproxy": ("harness.errors", "harness.ports", "harness.chaos.toxiproxy"),
     "harness.chaos.toxiproxy.toxics": ("harness.chaos.toxiproxy.stage", "harness.chaos.toxiproxy.toxics"),
     "scenarios.load": ("harness.load.users",),
     "harness.stats": (*BASE, "harness.stats"),

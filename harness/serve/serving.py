@@ -16,8 +16,8 @@ import uvloop
 
 from cache_impls.guard import check_connection
 from cache_impls.registry import Spec, SpecError, parse
-from harness import ports
 from harness.errors import UsageError
+from harness.ports import share
 from harness.serve import ops as ops_pages
 from harness.serve.connection import MAX_CLIENTS, Connection
 from harness.serve.debug import Debug
@@ -134,7 +134,7 @@ def _listen(address: str, port: int, *, kept: bool = False) -> socket.socket:
     """A bound socket. Raises UsageError with what to do."""
     listening = None
     try:
-        listening = ports.share(address, port) if kept else _bound(address, port)
+        listening = share(address, port) if kept else _bound(address, port)
         listening.listen(_BACKLOG)  # a second host on the port fails here, not later
     except OSError as error:
         if listening is not None:

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from harness import ports
 from harness.chaos.toxiproxy.connection import Connection, Traffic
 from harness.chaos.toxiproxy.link import Alarm
 from harness.chaos.toxiproxy.refusals import RefusedError, internal
 from harness.chaos.toxiproxy.toxics.registry import Toxic
+from harness.ports import keep, share
 
 _BACKLOG = 1_024
 _NO_SERVER = ("", 0)
@@ -78,7 +78,7 @@ class Proxy:
             self._spare = self._keep()
         listening = None
         try:
-            listening = ports.share(*self._spare.getsockname()[:2])
+            listening = share(*self._spare.getsockname()[:2])
             listening.listen(_BACKLOG)
             self._server = await asyncio.get_running_loop().create_server(self._accept, sock=listening)
         except OSError as error:
@@ -159,7 +159,7 @@ class Proxy:
 
     def _keep(self) -> socket.socket:
         try:
-            return ports.keep(*split(self.listen, self._policy))
+            return keep(*split(self.listen, self._policy))
         except OSError as error:
             raise internal(f"listen tcp {self.listen}: bind: {error.strerror}") from error
 
