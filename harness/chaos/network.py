@@ -244,10 +244,13 @@ def _consumer(url: str, timeout: float, token: str | None) -> Any:
 def _bounded(answer: requests.Response, **_: Any) -> None:
     """Read an answer's body, as requests would, but not without end."""
     body = b""
-    while part := answer.raw.read1(_CHUNK, decode_content=True):
-        body += part
-        if len(body) > _MOST_BYTES:
-            raise requests.ConnectionError(f"an answer of more than {_MOST_BYTES} bytes")
+    try:
+        while part := answer.raw.read1(_CHUNK, decode_content=True):
+            body += part
+            if len(body) > _MOST_BYTES:
+                raise requests.ConnectionError(f"an answer of more than {_MOST_BYTES} bytes")
+    finally:
+        answer.close()
     vars(answer).update(_content=body, _content_consumed=True)  # what its `content` keeps
 
 
