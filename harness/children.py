@@ -182,9 +182,13 @@ class Child:
             if not part:
                 return
             *lines, rest = (rest + part).split(b"\n")
-            events = [_event(line) for line in lines]
-            yield from (event for event in events if event is not None)
-            if None in events or len(rest) > _LONGEST_EVENT:
+            for line in lines:
+                event = _event(line)
+                if event is None:
+                    self.end()
+                    return
+                yield event
+            if len(rest) > _LONGEST_EVENT:
                 self.end()
                 return
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.children import environment, python, start_process
+from harness.children import child, environment, last_part, python, remove_folder, start_process
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -94,3 +94,48 @@ def test_a_child_finds_what_is_installed_before_anything_of_the_users(
     sys.path.append(str(beside))
     told = subprocess.run([*python("own"), "a"], env=environment(), capture_output=True, text=True, check=False)
     assert told.stdout == f"['own', 'a'] {beside} False\n", told.stderr
+
+
+@pytest.mark.parametrize("line", ["5", "[" * 60_000, "{", '{"event": 5}', '{"no": "event"}'])
+def test_what_a_cache_writes_among_the_events_ends_its_process(tmp_path: Path, line: str) -> None:
+    """What came before it is told; the rest is none of our child's."""
+    (tmp_path / "writes.py").write_text(
+        "import os\nfrom harness.handshake import take_job\n"
+        "def main():\n"
+        "    job, emit = take_job()\n"
+        "    emit('one')\n"
+        "    for fd in range(3, 64):\n"
+        "        name = f'/proc/self/fd/{fd}'\n"
+        "        if os.path.islink(name) and os.readlink(name).startswith('pipe:'):\n"
+        "            os.write(fd, job['line'].encode() + b'\\n')\n"
+        "    emit('two')\n"
+    )
+    sys.path.append(str(tmp_path))
+    try:
+        with child("writes", {"line": line}, 0, 30.0) as process:
+            assert [event["event"] for event in process.events(30.0)] == ["one"]
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_of_a_long_file_the_end_alone_is_read(tmp_path: Path) -> None:
+    """A cache makes its standard error as long as it likes, with one call."""
+    path = tmp_path / "complaints"
+    with path.open("wb") as file:
+        file.truncate(10_000_000_000)
+        file.seek(0, 2)
+        file.write(b"\nits last words")
+    with path.open("rb") as file:
+        found = last_part(file.fileno())
+    assert found.endswith("\nits last words")
+    assert len(found) < 100_000
+
+
+def test_a_folder_that_became_a_link_leads_nowhere(tmp_path: Path) -> None:
+    """The link goes, what it leads to stays."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "file").write_text("")
+    (tmp_path / "ours").symlink_to(tmp_path / "theirs")
+    remove_folder(str(tmp_path / "ours"))
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+    assert (tmp_path / "theirs" / "file").exists()

