@@ -7,6 +7,7 @@ import io
 import os
 import select
 import shutil
+import stat
 import time
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -69,6 +70,8 @@ def _replace(path: Path, content: BinaryIO) -> None:
     temporary, file = fresh_file(path.parent)
     try:
         with file:
+            if path.is_file():  # who may read it stays as it was
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             shutil.copyfileobj(content, file)
             file.flush()
             os.fsync(file.fileno())

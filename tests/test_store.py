@@ -210,3 +210,12 @@ def test_what_foreign_code_left_is_not_trusted(tmp_path: Path) -> None:
         with pytest.raises(UnwrittenError, match=r"cannot write .*h\.npz: "):
             store.move_history(tmp_path / name, tmp_path / "h.npz")
     assert not (tmp_path / "h.npz").exists()
+
+
+def test_who_may_read_a_document_stays_as_it_was(tmp_path: Path) -> None:
+    """A result that was private is so when it is replaced."""
+    path = tmp_path / "out.json"
+    path.touch(mode=0o600)
+    store.write_text(path, "{}")
+    assert path.read_text() == "{}"
+    assert path.stat().st_mode & 0o777 == 0o600
