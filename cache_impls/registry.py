@@ -111,7 +111,7 @@ class Spec:
                 with building():
                     native = alone.call(lambda: factory(**parameters))
             except Exception as error:  # user code: whatever it raises means that the spec does not build
-                raise SpecError(f"{self.text!r} could not be built: {_one_line(error)}") from error
+                raise SpecError(f"{self.text!r} could not be built: {one_line(error)}") from error
             try:
                 adapted = adapt(native)
             except UnadaptableError as error:
@@ -237,7 +237,7 @@ def _load(target: str) -> Callable[..., Any]:
         if isinstance(error, ModuleNotFoundError) and error.name and module_name.startswith(ADAPTERS):
             name, package = module_name.removeprefix(ADAPTERS), error.name.partition(".")[0]
             raise NotInstalledError(f"{name!r} needs the package {package}: {HOW_TO_INSTALL}") from error
-        raise SpecError(f"{module_name!r} could not be imported: {_one_line(error)}") from error
+        raise SpecError(f"{module_name!r} could not be imported: {one_line(error)}") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
@@ -328,6 +328,9 @@ def _scalar(text: str) -> Any:
     return text if isinstance(value, list | dict) else value
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What foreign code raised, as one line that a terminal can be shown: signs that steer one are written out."""
     text = " ".join(str(error).split())
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

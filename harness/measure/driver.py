@@ -19,6 +19,7 @@ from time import perf_counter_ns, process_time_ns
 from typing import Any
 
 from cache_impls.dialects import Adapted
+from cache_impls.registry import one_line
 from harness.clock import WorkloadClock
 from harness.measure.loop import WorkloadLoop
 from harness.measure.stream import RequestSource
@@ -244,8 +245,7 @@ class Driver:
         self.counts["errors"] += 1
         if len(self.errors) < 3:
             operation = {None: "get", True: "set", False: "delete"}[batch.kinds[index]]
-            text = " ".join(str(error).split())
-            self.errors.append(f"{operation}({key!r}) raised {type(error).__name__}: {text}")
+            self.errors.append(f"{operation}({key!r}) raised {one_line(error)}")
         if self.counts["errors"] >= MAX_ERRORS:
             raise TooManyErrorsError(self.errors[0])
 

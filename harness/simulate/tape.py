@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cache_impls.registry import one_line
 from harness.clock import WorkloadClock
 from harness.history import COLUMNS, FOREIGN, NO_STAGE, NO_TTL, History
 
@@ -98,4 +99,4 @@ class Tape:
 
 def said(error: BaseException) -> str:
     """An error in one short line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]
+    return one_line(error)[:120]

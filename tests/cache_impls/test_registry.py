@@ -13,7 +13,7 @@ from cache_impls import registry
 from cache_impls.improved import ImprovedAsyncCache
 from cache_impls.migration import CacheMigrationManager
 from cache_impls.protocol import AsyncCache, Capability
-from cache_impls.registry import SpecError, from_environment, make, parse
+from cache_impls.registry import SpecError, from_environment, make, one_line, parse
 from cache_impls.stages import Side
 
 
@@ -156,3 +156,9 @@ def test_a_variable_that_is_not_set_is_a_wrong_spec(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("CACHE_PW", raising=False)
     with pytest.raises(SpecError, match="has no variable CACHE_PW; set it"):
         from_environment("${CACHE_PW}")
+
+
+def test_what_steers_a_terminal_is_written_out() -> None:
+    """A cache's error is shown to people; what is printable stays as it is."""
+    assert one_line(RuntimeError("\x1b]0;t\x07\x1b[31mréd\nnext")) == "RuntimeError: \\x1b]0;t\\x07\\x1b[31mréd next"
+    assert one_line(KeyError()) == "KeyError"
