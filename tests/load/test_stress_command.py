@@ -46,13 +46,12 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def offspring(process: subprocess.Popen[str], what: str, count: int) -> list[psutil.Process]:
-    """Its processes with what in their command line, once there are so many."""
+def offspring(process: subprocess.Popen[str], what: str, count: int, but: str = "\0") -> list[psutil.Process]:
+    """Its processes with what in their command line, and not but, once there are so many."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
-        found = [
-            each for each in psutil.Process(process.pid).children(recursive=True) if what in " ".join(each.cmdline())
-        ]
+        lines = {each: " ".join(each.cmdline()) for each in psutil.Process(process.pid).children(recursive=True)}
+        found = [each for each, line in lines.items() if what in line and but not in line]
         if len(found) >= count:
             return found
         assert process.poll() is None, process.communicate()
@@ -177,11 +176,16 @@ def test_processes_are_merged_exactly(tmp_path: Path) -> None:
         assert Times.of(kinds["response"]).to_plain() == exact.to_plain()
 
 
+def host_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """The host itself: its warden, and the fork that becomes the host, have its command among their arguments, too."""
+    return offspring(process, "harness.serve.child", 1, " -I -S ")[0]
+
+
 def test_a_process_of_the_driver_that_dies() -> None:
     """What it did is not known: INCONCLUSIVE, and nothing hangs."""
     process = started("load", "improved", "-s", "soak", "-t", "6s", "--processes", "2")
     workers = [each for each in offspring(process, "locust_main", 3) if each.ppid() != process.pid]
-    under_load(offspring(process, "harness.serve.child", 1)[0])
+    under_load(host_of(process))
     workers[0].kill()
     out, problem = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == INCONCLUSIVE, out + problem
@@ -192,7 +196,7 @@ def test_a_stall_of_the_host_shows(tmp_path: Path) -> None:
     """A second in which it is stopped: those who should have been answered then waited about as long."""
     path = tmp_path / "out.json"
     process = started("load", "improved", "-s", "soak", "-t", "6s", "--json", str(path))
-    host = offspring(process, "harness.serve.child", 1)[0]
+    host = host_of(process)
     under_load(host)
     time.sleep(2.0)  # of load before it, so that there is a run to stall
     host.suspend()
