@@ -102,7 +102,7 @@ def test_its_keys_go_however_a_run_ends(how: str) -> None:
         until(lambda: entries(client) > 5_000)
         family = psutil.Process(process.pid).children(recursive=True)
         if how == "locust":
-            next(each for each in family if "locust" in each.cmdline()).kill()
+            next(each for each in family if "harness.load.locust_main" in each.cmdline()).kill()
         else:
             process.send_signal(signal.Signals[how])
         process.communicate(timeout=PATIENCE_SECONDS)
