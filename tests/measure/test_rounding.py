@@ -11,7 +11,7 @@ from harness.measure.driver import SLICE, Driver
 from harness.measure.requests import GET, SET
 
 TTL_NS = 60_000_000_000
-KEYS = 40
+KEYS = 200
 
 
 class SetThenGet:
